@@ -1,0 +1,1 @@
+"""Plan, run, record, lock.  Knows steps and hosts, and nothing of K3s."""

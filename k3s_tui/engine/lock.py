@@ -1,0 +1,92 @@
+"""Two locks keep two runs apart: one beside the recordings on the laptop, one on each host.
+
+The host's lock is a `flock` that a process on an SSH channel holds: the kernel frees it when that
+process dies, no clock is compared, and nobody is left locked out by a crash (k0sctl #517, #572).
+"""
+
+from __future__ import annotations
+
+import getpass
+import platform
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from k3s_tui.core.errors import Locked
+from k3s_tui.hosts.script import quote
+from k3s_tui.hosts.transport import Transport
+
+HOST_FOLDER = "/run/k3s-tui"
+
+
+@dataclass(frozen=True, slots=True)
+class RunIdentity:
+    """Who runs: shown to whoever finds the lock taken."""
+
+    run: str
+    who: str
+
+    @classmethod
+    def of(cls, run: str) -> RunIdentity:
+        return cls(run, f"{getpass.getuser()}@{platform.node()}")
+
+    def __str__(self) -> str:
+        return f"{self.run} by {self.who}"
+
+
+@contextmanager
+def lock_profile(path: Path) -> Iterator[None]:
+    """Hold the laptop's lock of one profile.  Raises `Locked` when another run has it."""
+    from filelock import FileLock, Timeout
+
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise Locked(
+            "another run of this profile is under way on this machine",
+            hint="wait for it to end; to see it, look for another k3s-tui process",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@asynccontextmanager
+async def lock_host(transport: Transport, identity: RunIdentity) -> AsyncIterator[None]:
+    """Hold a host's lock while the context lasts.  Raises `Locked`, naming the holder."""
+    async with transport.hold(_script(identity)) as answer:
+        verdict, _, holder = answer.partition(" ")
+        if verdict != "held":
+            raise Locked(
+                f"another run holds this host's lock: {holder or 'its name is not known'}",
+                host=transport.host.name,
+                hint=f"it is freed when that run ends; the lock is {HOST_FOLDER}/lock on the host",
+            )
+        yield
+
+
+def _script(identity: RunIdentity) -> str:
+    """Prints `held`, or `busy HOLDER`; then lives for as long as its standard input does.
+
+    A holder with our own run's name is the ghost of a connection that we lost and its sshd has
+    not noticed yet: it is told to go.
+    """
+    return f"""
+mkdir -p {HOST_FOLDER} && cd {HOST_FOLDER} || exit 1
+exec 9>>lock
+if ! flock -n 9; then
+    read -r pid run rest <holder
+    if [ "$run" = {quote(identity.run)} ]; then kill "$pid"; fi
+    if [ "$run" != {quote(identity.run)} ] || ! flock -w 5 9; then
+        echo "busy $run $rest"
+        exit 75
+    fi
+fi
+echo "$$ "{quote(str(identity))} >holder
+echo held
+exec cat >/dev/null
+"""

@@ -1,0 +1,81 @@
+"""Looking at hosts: every probe that is ready at the same moment travels in one exec per host."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Any
+
+from k3s_tui.core.contract import Check, Host, Probe, Step
+from k3s_tui.core.errors import Lost, OperatorError, StepFailed
+from k3s_tui.core.events import Emit
+from k3s_tui.engine.connection import Connection, Fleet
+from k3s_tui.engine.hands import StepHands
+from k3s_tui.hosts import script
+
+
+class Lookout:
+    """Answers probes.  Requests made in the same turn of the event loop share their host's exec."""
+
+    def __init__(self, fleet: Fleet, emit: Emit) -> None:
+        self._fleet = fleet
+        self._emit = emit
+        self._queues: dict[Host, list[tuple[str, asyncio.Future[bytes]]]] = {}
+        self._flights: set[asyncio.Task[None]] = set()
+
+    async def look(self, step: Step[Any], check: Check[Any]) -> Any:
+        """The state that the check's probe finds now.
+
+        Raises what a coroutine probe raises, `Lost`, or StepFailed when the answer cannot be
+        understood.
+        """
+        probe: Probe[Any] = check.probe()
+        if isinstance(probe.ask, str):
+            answer = await self._ask(step.host, probe.ask)
+        else:
+            connection = self._fleet[step.host]
+            answer = await probe.ask(StepHands(connection.transport, step.id, self._emit))
+        try:
+            return probe.parse(answer)
+        except OperatorError:
+            raise
+        except (ValueError, KeyError, IndexError, TypeError) as error:
+            raise StepFailed(
+                f"the host's answer to the probe of {step.id} is not understood: {error}",
+                tail=answer[-800:].decode(errors="replace"),
+                host=step.host.name,
+            ) from error
+
+    async def _ask(self, host: Host, ask: str) -> bytes:
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        queue = self._queues.setdefault(host, [])
+        queue.append((ask, answer))
+        if len(queue) == 1:
+            flight = asyncio.create_task(self._fly(host))
+            self._flights.add(flight)
+            flight.add_done_callback(self._flights.discard)
+        return await answer
+
+    async def _fly(self, host: Host) -> None:
+        # One turn of the loop: all steps that became ready together have asked by now.
+        await asyncio.sleep(0)
+        asked = self._queues.pop(host)
+        try:
+            answers = await _exec(self._fleet[host], [ask for ask, _ in asked])
+        except Exception as error:
+            for _, answer in asked:
+                if not answer.done():
+                    answer.set_exception(error)
+            return
+        for (_, answer), text in zip(asked, answers, strict=True):
+            if not answer.done():  # its step was cancelled meanwhile
+                answer.set_result(text)
+
+
+async def _exec(connection: Connection, asks: list[str]) -> list[bytes]:
+    nonce = secrets.token_hex(8)
+    result = await connection.transport.exec(script.batch(asks, nonce))
+    answers = script.unbatch(result.out, nonce)
+    if len(answers) != len(asks):
+        raise Lost("the host's answer to the probes was cut off", host=connection.host.name)
+    return answers

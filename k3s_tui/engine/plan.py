@@ -1,0 +1,169 @@
+"""The plan: what each step found and what it would do, known before anything is touched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from k3s_tui.core.contract import Change, Check, Problem, S, Step, Verdict
+from k3s_tui.core.errors import Lost, OperatorError
+from k3s_tui.core.events import Emit, Planned
+from k3s_tui.engine.graph import Steps, ordered
+from k3s_tui.engine.look import Lookout
+
+
+class NotYetKnown(Exception):
+    """A step reads the state of one whose state will be known only once it is done."""
+
+    def __init__(self, step: Step[Any]) -> None:
+        super().__init__(step.id)
+        self.step = step
+
+
+class States:
+    """The states of steps, as far as they are known: promised while planning, probed while running.
+
+    `of(step)` is the view that a step's `ensure` gets; it may read only what the step needs, so
+    that the edges of the graph are the whole truth about who waits for whom.
+    """
+
+    def __init__(self) -> None:
+        self._states: dict[Step[Any], Any] = {}
+
+    def put(self, step: Step[Any], state: Any) -> None:
+        self._states[step] = state
+
+    def of(self, step: Step[Any]) -> StatesSeenBy:
+        return StatesSeenBy(self._states, step)
+
+
+@dataclass(frozen=True)
+class StatesSeenBy:
+    """Keeps `Seen` for one step."""
+
+    states: dict[Step[Any], Any]
+    reader: Step[Any]
+
+    def __getitem__(self, step: Step[S]) -> S:
+        if step not in self.reader.needs:
+            raise LookupError(f"{self.reader.id} reads {step.id} without needing it")
+        state: S | None = self.states.get(step)
+        if state is None:
+            raise NotYetKnown(step)
+        return state
+
+
+def build(step: Step[S], states: States) -> Check[S]:
+    """The step's resource.  Raises NotYetKnown when it is built from what is not known yet."""
+    return step.ensure(states.of(step)) if callable(step.ensure) else step.ensure
+
+
+@dataclass(frozen=True)
+class Item:
+    """One step of the plan.  `state` is what the probe found; None when nobody could look yet."""
+
+    step: Step[Any]
+    verdict: Verdict
+    summary: str = ""
+    diff: str = ""
+    hint: str = ""
+    warning: str = ""
+    state: Any = None
+
+    def event(self) -> Planned:
+        return Planned(
+            step=self.step.id,
+            host=self.step.host.name,
+            verdict=self.verdict,
+            summary=self.summary,
+            diff=self.diff,
+            hint=self.hint,
+            warning=self.warning,
+        )
+
+
+@dataclass
+class Plan:
+    """Every step's item, in the order of the graph."""
+
+    items: dict[Step[Any], Item] = field(default_factory=dict)
+
+    def with_verdict(self, verdict: Verdict) -> list[Item]:
+        return [item for item in self.items.values() if item.verdict == verdict]
+
+    @property
+    def refusals(self) -> list[Item]:
+        """Problems that nothing in the plan can mend: nothing may be touched."""
+        return self.with_verdict("problem")
+
+    @property
+    def pending(self) -> bool:
+        """Whether a run would, or might, change something."""
+        return any(item.verdict in ("change", "later") for item in self.items.values())
+
+
+async def make_plan(steps: Sequence[Step[Any]], lookout: Lookout, emit: Emit) -> Plan:
+    """Look at everything that can be looked at, wave by wave, and judge it.
+
+    A wave is all steps whose resource can be built from what is known; a converged fleet takes
+    as many waves as the longest chain of states that are read from each other.
+    """
+    pending: Steps = ordered(steps)
+    judged: dict[Step[Any], Item] = {}
+    promised = States()
+    while pending:
+        ready: list[tuple[Step[Any], Check[Any]]] = []
+        for step in pending:
+            try:
+                ready.append((step, build(step, promised)))
+            except NotYetKnown as unknown:
+                if unknown.step in judged:
+                    # Judged, and still no state to read: its step will make one.
+                    judged[step] = Item(step, "later", f"known after {unknown.step.id}")
+        answers = await asyncio.gather(
+            *(_look(lookout, step, check) for step, check in ready), return_exceptions=True
+        )
+        for (step, check), answer in zip(ready, answers, strict=True):
+            judged[step] = item = _judge(step, check, answer, judged)
+            if item.state is not None:
+                promised.put(step, item.state)
+        pending = tuple(step for step in pending if step not in judged)
+    plan = Plan({step: judged[step] for step in ordered(steps)})
+    for item in plan.items.values():
+        emit(item.event())
+    return plan
+
+
+async def _look(lookout: Lookout, step: Step[Any], check: Check[Any]) -> Any:
+    async with asyncio.timeout(step.within):
+        return await lookout.look(step, check)
+
+
+def _judge(step: Step[Any], check: Check[Any], answer: Any, judged: dict[Step[Any], Item]) -> Item:
+    """What a probe's answer means, given what is planned for the steps it needs."""
+    found: Change[Any] | Problem | None
+    if isinstance(answer, Lost):
+        raise answer
+    if isinstance(answer, OperatorError):
+        found = Problem(str(answer), answer.hint)
+    elif isinstance(answer, TimeoutError):
+        found = Problem(f"the probe gave no answer within {step.within:.0f} s")
+    elif isinstance(answer, BaseException):
+        raise answer
+    else:
+        found = check.diff(answer)
+
+    if found is None:
+        return Item(step, "ok", state=answer)
+    if isinstance(found, Change):
+        # The promise, not what is there now: readers plan with what will be.
+        return Item(step, "change", found.summary, found.diff, state=found.after)
+    if found.warning:
+        return Item(step, "ok", state=answer, warning=found.text, hint=found.hint)
+    if step.needs:
+        moving = [n.id for n in step.needs if n in judged and judged[n].verdict != "ok"]
+        after = ", ".join(moving or [need.id for need in step.needs])
+        return Item(step, "later", f"checked after {after}: {found.text}", hint=found.hint)
+    return Item(step, "problem", found.text, hint=found.hint)

@@ -1,0 +1,239 @@
+"""The run: a sliding window over the graph.
+
+A step starts when its needs are done, whatever else goes on.  One step at a time changes a host;
+looking is free.  A failure stops what depends on it and nothing else.  Every change is looked at
+again, and one that the plan did not announce is not made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from k3s_tui.core.contract import Change, Host, Problem, Resource, Step
+from k3s_tui.core.errors import Interrupted, Lost, OperatorError, StepFailed, TimedOut
+from k3s_tui.core.events import Emit, Outcome, StepDone, StepStarted
+from k3s_tui.engine.connection import Fleet
+from k3s_tui.engine.hands import StepHands
+from k3s_tui.engine.look import Lookout
+from k3s_tui.engine.plan import Item, Plan, States, build
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 2.0
+"""Seconds between two looks at something that we wait for."""
+
+_LOSSES = 5
+"""Lost connections that one step survives; a host that drops more is not one to go on with."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How each step ended."""
+
+    outcomes: Mapping[Step[Any], Outcome]
+
+    @property
+    def counts(self) -> Counter[Outcome]:
+        return Counter(self.outcomes.values())
+
+    @property
+    def succeeded(self) -> bool:
+        return all(outcome in ("ok", "changed") for outcome in self.outcomes.values())
+
+    @property
+    def interrupted(self) -> bool:
+        return "cancelled" in self.outcomes.values()
+
+
+class Run:
+    """One execution of a plan."""
+
+    def __init__(self, plan: Plan, fleet: Fleet, lookout: Lookout, emit: Emit) -> None:
+        self._plan = plan
+        self._fleet = fleet
+        self._lookout = lookout
+        self._emit = emit
+        self._states = States()
+        self._outcomes: dict[Step[Any], Outcome] = {}
+        self._done: dict[Step[Any], asyncio.Event] = {}
+        self._changing: dict[Host, asyncio.Lock] = {}
+        self._stopping = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def execute(self) -> Result:
+        """Run every step to its end.  Failures are outcomes; only a bug raises."""
+        self._done = {step: asyncio.Event() for step in self._plan.items}
+        self._changing = {step.host: asyncio.Lock() for step in self._plan.items}
+        self._tasks = [
+            asyncio.create_task(self._follow(item)) for item in self._plan.items.values()
+        ]
+        try:
+            await asyncio.gather(*self._tasks)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        return Result({step: self._outcomes[step] for step in self._plan.items})
+
+    def stop(self) -> None:
+        """Once: start no more steps, let changes under way end.  Again: end those too."""
+        if not self._stopping.is_set():
+            self._stopping.set()
+            return
+        for task in self._tasks:
+            task.cancel()
+
+    async def _follow(self, item: Item) -> None:
+        """One step, from its needs to its outcome."""
+        step = item.step
+        began = time.monotonic()
+        try:
+            for need in step.needs:
+                await self._done[need].wait()
+            began = time.monotonic()
+            done = await self._decide(item)
+        except asyncio.CancelledError:
+            if not self._stopping.is_set():
+                raise
+            done = StepDone(step=step.id, host=step.host.name, outcome="cancelled")
+        except OperatorError as error:
+            outcome: Outcome = "cancelled" if isinstance(error, Interrupted) else "failed"
+            done = StepDone(
+                step=step.id,
+                host=step.host.name,
+                outcome=outcome,
+                seconds=time.monotonic() - began,
+                error=error.text,
+                hint=error.hint,
+                tail=getattr(error, "tail", ""),
+            )
+        self._outcomes[step] = done.outcome
+        self._emit(done)
+        self._done[step].set()
+
+    async def _decide(self, item: Item) -> StepDone:
+        step = item.step
+        host = step.host.name
+        outcomes = {need: self._outcomes[need] for need in step.needs}
+        broken = [need.id for need, o in outcomes.items() if o in ("failed", "skipped")]
+        if broken:
+            error = f"needs {', '.join(broken)}"
+            return StepDone(step=step.id, host=host, outcome="skipped", error=error)
+        if self._stopping.is_set() or "cancelled" in outcomes.values():
+            return StepDone(step=step.id, host=host, outcome="cancelled")
+        if item.verdict == "ok" and all(o == "ok" for o in outcomes.values()):
+            # Nothing that it rests on has moved since the plan looked.
+            self._states.put(step, item.state)
+            return StepDone(step=step.id, host=host, outcome="ok")
+        began = time.monotonic()
+        self._emit(StepStarted(step=step.id, host=host))
+        summary, outcome = await self._ensure(item)
+        return StepDone(
+            step=step.id,
+            host=host,
+            outcome=outcome,
+            seconds=time.monotonic() - began,
+            summary=summary,
+        )
+
+    async def _ensure(self, item: Item) -> tuple[str, Outcome]:
+        """Look, mend, look again, within the step's time."""
+        wait = _Wait()
+        try:
+            async with asyncio.timeout(item.step.within) as deadline:
+                return await self._converge(item, wait, deadline)
+        except TimeoutError:
+            raise TimedOut(
+                f"not done within {item.step.within:.0f} s: {wait.condition or 'no answer'}",
+                hint=wait.hint,
+                host=item.step.host.name,
+            ) from None
+
+    async def _converge(
+        self, item: Item, wait: _Wait, deadline: asyncio.Timeout
+    ) -> tuple[str, Outcome]:
+        step = item.step
+        check = build(step, self._states)
+        connection = self._fleet[step.host]
+        mended = ""
+        losses = 0
+        while True:
+            transport = await connection.ready()
+            try:
+                hands = StepHands(transport, step.id, self._emit)
+                now = await self._lookout.look(step, check)
+                found = check.diff(now)
+                if found is None or (isinstance(found, Problem) and found.warning):
+                    self._states.put(step, now)
+                    return mended, "changed" if mended else "ok"
+                if isinstance(found, Problem):
+                    await wait.a_while(found, hands, self._stopping)
+                    continue
+                self._permit(item, found, mended)
+                async with _Turn(self._changing[step.host], deadline):
+                    # What makes a change possible is that the check is a resource: the contract.
+                    await cast("Resource[Any]", check).apply(hands, found)
+                mended = found.summary
+            except Lost:
+                losses += 1
+                if losses > _LOSSES:
+                    raise
+                await connection.lose(transport)
+
+    def _permit(self, item: Item, found: Change[Any], mended: str) -> None:
+        if mended:
+            raise StepFailed(
+                f"still not as wanted after the change: {found.summary}",
+                tail=found.diff,
+                host=item.step.host.name,
+            )
+        if item.verdict == "ok":
+            raise StepFailed(
+                f"a change that the plan did not announce is now needed: {found.summary}",
+                hint="something else changed this host during the run; run again to plan anew",
+                tail=found.diff,
+                host=item.step.host.name,
+            )
+
+
+class _Wait:
+    """Waiting for a problem to go away: what for, and how long until the next look."""
+
+    def __init__(self) -> None:
+        self.condition = ""
+        self.hint = ""
+        self._pause = _FIRST_PAUSE
+
+    async def a_while(self, problem: Problem, hands: StepHands, stopping: asyncio.Event) -> None:
+        """Raises Interrupted at once when the run is told to stop: waiting changes nothing."""
+        self.condition, self.hint = problem.text, problem.hint
+        hands.waiting(problem.text, problem.hint)
+        try:
+            async with asyncio.timeout(self._pause):
+                await stopping.wait()
+        except TimeoutError:
+            self._pause = min(1.5 * self._pause, _LONGEST_PAUSE)
+            return
+        raise Interrupted(f"stopped while waiting: {problem.text}")
+
+
+class _Turn:
+    """The host's one place for a change.  Queueing for it does not use up the step's time."""
+
+    def __init__(self, lock: asyncio.Lock, deadline: asyncio.Timeout) -> None:
+        self._lock = lock
+        self._deadline = deadline
+
+    async def __aenter__(self) -> None:
+        loop = asyncio.get_running_loop()
+        when = self._deadline.when()
+        left = when - loop.time() if when is not None else 0.0
+        self._deadline.reschedule(None)
+        await self._lock.acquire()
+        self._deadline.reschedule(loop.time() + left)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._lock.release()
