@@ -21,7 +21,7 @@ def job_name(name: str, script: str) -> str:
     return f"{readable}.{hashlib.sha256(script.encode()).hexdigest()[:12]}"
 
 
-def start_or_attach(name: str, script: str, prelude: str) -> str:
+def start_or_attach(name: str, script: str, prelude: str, folder: str = FOLDER) -> str:
     """A script that starts the job unless it runs, follows its log, and ends with its status.
 
     Two locks: `lock` in the job's own folder is held for as long as the job runs, which is how a
@@ -30,9 +30,9 @@ def start_or_attach(name: str, script: str, prelude: str) -> str:
     """
     # The job's own processes must not inherit the locks (9>&- 8>&-): a daemon that a package
     # starts would hold them for ever.
+    home = quote(f"{folder}/{job_name(name, script)}")
     return f"""
-mkdir -p {FOLDER}/{quote(job_name(name, script))} && cd {FOLDER}/{quote(job_name(name, script))} ||
-    exit 1
+mkdir -p {home} && cd {home} || exit 1
 exec 9>>lock
 if flock -n 9; then
     rm -f status

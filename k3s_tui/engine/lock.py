@@ -56,27 +56,29 @@ def lock_profile(path: Path) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def lock_host(transport: Transport, identity: RunIdentity) -> AsyncIterator[None]:
+async def lock_host(
+    transport: Transport, identity: RunIdentity, folder: str = HOST_FOLDER
+) -> AsyncIterator[None]:
     """Hold a host's lock while the context lasts.  Raises `Locked`, naming the holder."""
-    async with transport.hold(_script(identity)) as answer:
+    async with transport.hold(_script(identity, folder)) as answer:
         verdict, _, holder = answer.partition(" ")
         if verdict != "held":
             raise Locked(
                 f"another run holds this host's lock: {holder or 'its name is not known'}",
                 host=transport.host.name,
-                hint=f"it is freed when that run ends; the lock is {HOST_FOLDER}/lock on the host",
+                hint=f"it is freed when that run ends; the lock is {folder}/lock on the host",
             )
         yield
 
 
-def _script(identity: RunIdentity) -> str:
+def _script(identity: RunIdentity, folder: str) -> str:
     """Prints `held`, or `busy HOLDER`; then lives for as long as its standard input does.
 
     A holder with our own run's name is the ghost of a connection that we lost and its sshd has
     not noticed yet: it is told to go.
     """
     return f"""
-mkdir -p {HOST_FOLDER} && cd {HOST_FOLDER} || exit 1
+mkdir -p {quote(folder)} && cd {quote(folder)} || exit 1
 exec 9>>lock
 if ! flock -n 9; then
     read -r pid run rest <holder

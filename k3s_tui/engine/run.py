@@ -158,7 +158,7 @@ class Run:
         step = item.step
         check = build(step, self._states)
         connection = self._fleet[step.host]
-        mended = ""
+        begun = mended = ""
         losses = 0
         while True:
             transport = await connection.ready()
@@ -168,11 +168,13 @@ class Run:
                 found = check.diff(now)
                 if found is None or (isinstance(found, Problem) and found.warning):
                     self._states.put(step, now)
-                    return mended, "changed" if mended else "ok"
+                    # A change whose end we did not see, because the connection went, is one too.
+                    return begun, "changed" if begun else "ok"
                 if isinstance(found, Problem):
                     await wait.a_while(found, hands, self._stopping)
                     continue
                 self._permit(item, found, mended)
+                begun = found.summary
                 async with _Turn(self._changing[step.host], deadline):
                     # What makes a change possible is that the check is a resource: the contract.
                     await cast("Resource[Any]", check).apply(hands, found)
