@@ -1,0 +1,70 @@
+"""What differs between distributions, as one value per family."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from k3s_tui.core.errors import Refused
+
+Role = Literal["postgresql", "nginx", "openssl", "logrotate", "download", "iptables"]
+"""What packages are for.  `nginx` includes its stream module; `download` is curl with CAs."""
+
+
+@dataclass(frozen=True)
+class PostgresLayout:
+    """Where PostgreSQL differs.  Paths inside a cluster are asked of the server, never assumed."""
+
+    unit: str
+    """sh that prints the cluster's unit, one line; nothing while `initdb` is still needed."""
+    initdb: str
+    """sh that makes a cluster when there is none.  Never touches one that exists."""
+    psql: str = "runuser -u postgres -- psql -XAtq"
+    """Command that talks to the cluster as its superuser; SQL comes on standard input."""
+    user: str = "postgres"
+
+
+@dataclass(frozen=True)
+class NginxLayout:
+    user: str
+    unit: str = "nginx.service"
+    """The distribution's own service, which our load balancer does not use."""
+    module_folders: tuple[str, ...] = (
+        "/usr/lib64/nginx/modules",
+        "/usr/lib/nginx/modules",
+        "/usr/lib/x86_64-linux-gnu/nginx/modules",
+    )
+    """Where `ngx_stream_module.so` may be, after what `nginx -V` says."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """One family of distributions.  `ids` are words of ID and ID_LIKE in /etc/os-release.
+
+    `installed` and `install` are bodies of sh functions whose arguments are package names.  The
+    first prints those that are installed, one per line.  The second installs packages which are
+    not, asks nothing, waits for the package manager's lock, sets what it needs of the environment
+    itself, and returns its status.
+    """
+
+    name: str
+    ids: frozenset[str]
+    packages: Mapping[Role, tuple[str, ...]]
+    installed: str
+    install: str
+    postgres: PostgresLayout
+    nginx: NginxLayout
+    init: Literal["systemd", "openrc"] = "systemd"
+
+    def packages_for(self, *roles: Role) -> tuple[str, ...]:
+        """Package names for some roles.  Raises Refused for a role that is not known here."""
+        names: list[str] = []
+        for role in roles:
+            if role not in self.packages:
+                raise Refused(
+                    f"k3s-tui does not know which package provides {role} on {self.name}",
+                    hint="give this role to a host of another distribution",
+                )
+            names += self.packages[role]
+        return tuple(dict.fromkeys(names))
