@@ -1,0 +1,62 @@
+# The two commands of the README: `make demo` and `make test`. Both set up what they need.
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+PACKAGES := $(shell cat tests/packages.txt tests/lab/packages.txt 2>/dev/null)
+
+.PHONY: help test lint demo bench schemas lock packages clean
+
+help:
+	@echo "make demo    bring up five hosts on this machine, make them a cluster, show its nodes"
+	@echo "make test    lint, types, imports, and every test (as root on Linux: the lab, too)"
+	@echo "make lint    formatting, lint, types and the import contract"
+	@echo "make bench   the figures of benchmarks/"
+	@echo "make schemas write docs/reference/*.schema.json anew"
+	@echo "make lock    pin the dependencies anew"
+
+# Installed without starting a single service (RUNLEVEL=1): tests start their own.
+packages:
+	@if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then exit 0; fi; \
+	for name in $(PACKAGES); do \
+	    dpkg-query -W -f '$${db:Status-Status}\n' "$$name" 2>/dev/null | grep -qx installed || missing="$$missing $$name"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+	    echo "installing$$missing"; \
+	    mkdir -p /etc/postgresql-common; \
+	    [ -e /etc/postgresql-common/createcluster.conf ] || \
+	        echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf; \
+	    export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1; \
+	    apt-get -q update >/dev/null && apt-get -q -y install --no-install-recommends $$missing >/dev/null; \
+	fi
+
+$(VENV)/ready: requirements.lock pyproject.toml | packages
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+lint: $(VENV)/ready
+	$(VENV)/bin/ruff format --check --quiet .
+	$(VENV)/bin/ruff check --quiet .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache >/dev/null || $(VENV)/bin/lint-imports --no-cache
+
+# One run of one test runner, last: its summary is the verdict.
+test: packages lint
+	$(PYTHON) -m pytest tests
+
+demo: packages $(VENV)/ready
+	@$(PYTHON) -m tests.lab demo
+
+bench: packages $(VENV)/ready
+	@$(PYTHON) -m benchmarks
+
+schemas: $(VENV)/ready
+	$(VENV)/bin/k3s-tui schema >docs/reference/profile.schema.json
+	$(VENV)/bin/k3s-tui schema --events >docs/reference/events.schema.json
+
+lock:
+	$(VENV)/bin/uv pip compile pyproject.toml --group dev --extra keyring --universal \
+	    --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,1 @@
+"""The how-to, chapter by chapter.  `cluster` is its table of contents."""

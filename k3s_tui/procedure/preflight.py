@@ -1,0 +1,314 @@
+"""Before anything is touched: can each host become what the profile wants of it?
+
+Every rule is a function of the site and one host's name.  It passes (None), warns or stops, and
+says what to do.  All rules are told at once; one stop refuses the whole run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, TypeAlias
+
+from k3s_tui.core.contract import Hands, Probe, Problem, Step
+from k3s_tui.core.errors import Refused
+from k3s_tui.procedure.site import Site, host
+from k3s_tui.procedure.versions import (
+    ARCHITECTURES,
+    FIRST_WITHOUT_CGROUP_V1,
+    LAST_FOR_S390X,
+    Version,
+)
+
+Rule: TypeAlias = Callable[[Site, str], Problem | None]
+
+MIB = 1024
+"""KiB."""
+
+SERVER_MEMORY_KIB = 1700 * MIB
+AGENT_MEMORY_KIB = 400 * MIB
+"""K3s asks for 2 GB and 512 MB; firmware and kernel keep some of what a machine is sold with."""
+
+DISK_KIB = 10 * 1024 * MIB
+OLDEST_POSTGRES = 13
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A check whose verdict is known from the facts; nobody has to ask the host again."""
+
+    verdict: Problem | None
+
+    def probe(self) -> Probe[str]:
+        async def ask(_: Hands) -> bytes:
+            return b""
+
+        return Probe(ask, lambda _: "looked at")
+
+    def diff(self, now: str) -> Problem | None:
+        return self.verdict
+
+
+def steps(site: Site) -> tuple[Step[Any], ...]:
+    """One step per rule and host."""
+    return tuple(
+        Step(f"{name}/preflight/{check}", host(name), Judged(rule(site, name)))
+        for name in site.profile.hosts
+        for check, rule in _rules_for(site, name)
+    )
+
+
+def _rules_for(site: Site, name: str) -> Iterator[tuple[str, Rule]]:
+    roles = set(site.profile.hosts[name].roles)
+    for check, wanted, rule in RULES:
+        if not wanted or wanted & roles:
+            yield check, rule
+
+
+def stop(text: str, fix: str) -> Problem:
+    return Problem(text, fix)
+
+
+def warn(text: str, fix: str) -> Problem:
+    return Problem(text, fix, warning=True)
+
+
+def distribution(site: Site, name: str) -> Problem | None:
+    facts = site.facts[name]
+    try:
+        family = site.family(name)
+    except Refused as refused:
+        return stop(refused.text, refused.hint)
+    if facts.init != "systemd":
+        return stop(
+            f"its init is {facts.init or 'not known'}, not systemd",
+            "k3s-tui manages services with systemd only; use a host that has it",
+        )
+    if family.name != "Debian":
+        return warn(
+            f"{facts.os_name} is supported from its documentation, and not tested yet",
+            "look at the plan with care",
+        )
+    return None
+
+
+def clock(site: Site, name: str) -> Problem | None:
+    """Certificates and tokens are a matter of time: compared with the middle of all hosts."""
+    middle = median(clock.ahead for clock in site.clocks.values())
+    own = site.clocks[name]
+    apart = own.ahead - middle
+    side = "ahead of" if apart > 0 else "behind"
+    text = f"its clock is {abs(apart):.0f} s {side} the other hosts'"
+    fix = "synchronize it: `timedatectl set-ntp true`, or chrony, and look at `timedatectl`"
+    if abs(apart) - own.error > 30:
+        return stop(text, fix)
+    if abs(apart) - own.error > 2:
+        return warn(text, fix)
+    return None
+
+
+def cloud_init(site: Site, name: str) -> Problem | None:
+    facts = site.facts[name]
+    if facts.cloud_init_manages_hosts and site.profile.datastore.hosts_entry == "auto":
+        return stop(
+            "cloud-init writes /etc/hosts anew at every boot, and would drop the datastore's name",
+            "set `manage_etc_hosts: false` in a file below /etc/cloud/cloud.cfg.d, "
+            'or give the name in DNS and set hosts-entry = "never"',
+        )
+    if facts.cloud_init_running:
+        return stop("cloud-init is still setting it up", "wait for `cloud-init status --wait`")
+    return None
+
+
+def architecture(site: Site, name: str) -> Problem | None:
+    arch = ARCHITECTURES.get(site.facts[name].arch)
+    version = site.profile.k3s.version
+    if arch == "s390x" and Version.parse(version) > LAST_FOR_S390X:
+        return stop(
+            f"K3s {version} has no build for s390x; the last one was v1.28.4+k3s1",
+            "pin that version (it gets no more fixes), or use a host of another architecture; "
+            "datastore and load balancer may stay on s390x",
+        )
+    if arch is None:
+        return stop(
+            f"K3s has no build for {site.facts[name].arch}",
+            f"architectures with one: {', '.join(sorted(set(ARCHITECTURES.values())))}",
+        )
+    return None
+
+
+def memory(site: Site, name: str) -> Problem | None:
+    has = site.facts[name].memory_kib
+    is_server = "server" in site.profile.hosts[name].roles
+    least, asked = (
+        (SERVER_MEMORY_KIB, "2 GB for a server")
+        if is_server
+        else (AGENT_MEMORY_KIB, "512 MB for an agent")
+    )
+    if has < least:
+        return stop(f"it has {has // MIB} MiB of memory; K3s needs {asked}", "give it more memory")
+    return None
+
+
+def processors(site: Site, name: str) -> Problem | None:
+    has = site.facts[name].cpus
+    if "server" in site.profile.hosts[name].roles and has < 2:
+        return warn(f"it has {has} CPU; K3s asks for 2 on a server", "give it another one")
+    return None
+
+
+def disk(site: Site, name: str) -> Problem | None:
+    for path, free in sorted(site.facts[name].disk_free_kib.items()):
+        if free < DISK_KIB:
+            return warn(f"{path} has {free // MIB} MiB free", "10 GiB is a good start")
+    return None
+
+
+def cgroups(site: Site, name: str) -> Problem | None:
+    facts = site.facts[name]
+    version = site.profile.k3s.version
+    if facts.cgroup != "v2" and Version.parse(version) >= FIRST_WITHOUT_CGROUP_V1:
+        return stop(
+            f"it uses cgroup {facts.cgroup}; the kubelet of K3s {version} starts on v2 only",
+            "boot it with systemd.unified_cgroup_hierarchy=1, or pin a K3s below v1.35",
+        )
+    missing = {"cpu", "memory", "pids"} - set(facts.cgroup_controllers)
+    if missing:
+        return stop(
+            f"it lacks the cgroup controllers {', '.join(sorted(missing))}",
+            "on a Raspberry Pi: cgroup_memory=1 cgroup_enable=memory on the kernel's command line",
+        )
+    return None
+
+
+def kernel_modules(site: Site, name: str) -> Problem | None:
+    missing = site.facts[name].modules_missing
+    if missing:
+        return warn(
+            f"kernel modules that cannot be loaded: {', '.join(missing)}",
+            "pods need them; install the kernel's extra modules, or reboot after a kernel update",
+        )
+    return None
+
+
+def default_route(site: Site, name: str) -> Problem | None:
+    if site.facts[name].default_route:
+        return None
+    return stop("it has no default route, without which K3s does not start", "add one")
+
+
+def mandatory_access_control(site: Site, name: str) -> Problem | None:
+    if site.facts[name].selinux == "enforcing":
+        return warn(
+            "SELinux is enforcing",
+            "install the k3s-selinux policy before this run, and allow nginx its port",
+        )
+    return None
+
+
+def firewall(site: Site, name: str) -> Problem | None:
+    active = site.facts[name].firewalls
+    if active:
+        return warn(
+            f"a firewall is active: {', '.join(active)}",
+            "open 5432/tcp to the datastore, 6443/tcp to servers and load balancer, and between "
+            "nodes 8472/udp and 10250/tcp; k3s-tui opens nothing",
+        )
+    return None
+
+
+def existing_k3s(site: Site, name: str) -> Problem | None:
+    facts = site.facts[name]
+    wanted = "server" if "server" in site.profile.hosts[name].roles else "agent"
+    if facts.k3s_role is not None and facts.k3s_role != wanted:
+        return stop(
+            f"it runs K3s as {facts.k3s_role}, and the profile makes it a K3s {wanted}",
+            "uninstall that one first, or change the roles",
+        )
+    version = site.profile.k3s.version
+    if facts.k3s_version and not facts.k3s_version.startswith(version):
+        return stop(
+            f"it has K3s {facts.k3s_version}, and the profile pins {version}",
+            "k3s-tui does not upgrade clusters yet: pin the version that is installed",
+        )
+    return None
+
+
+def postgres_version(site: Site, name: str) -> Problem | None:
+    found = site.facts[name].postgres_version
+    if found is not None and found < OLDEST_POSTGRES * 10000:
+        return stop(
+            f"it runs PostgreSQL {found // 10000}, which is too old",
+            f"client certificates are checked reliably from {OLDEST_POSTGRES} on; upgrade it",
+        )
+    return None
+
+
+def _port(port: int, owners: Iterable[str], site: Site, name: str) -> Problem | None:
+    """Whether a port is free, or taken by what belongs there anyway."""
+    allowed = tuple(owners)
+    for listener in site.facts[name].listening:
+        if listener.port == port and not listener.process.startswith(allowed):
+            who = f"{listener.process or 'another process'} (pid {listener.pid or 'not known'})"
+            return stop(f"port {port} is taken by {who}", "stop that service, or move it")
+    return None
+
+
+def datastore_port(site: Site, name: str) -> Problem | None:
+    return _port(site.profile.datastore.port, ("postgres",), site, name)
+
+
+def balancer_port(site: Site, name: str) -> Problem | None:
+    return _port(site.profile.loadbalancer.port, ("nginx",), site, name)
+
+
+def k3s_ports(site: Site, name: str) -> Problem | None:
+    if site.facts[name].k3s_role is not None:
+        return None  # K3s is here and holds them itself
+    ports = [6444, 10248, 10249, 10250, 10256]
+    if "server" in site.profile.hosts[name].roles:
+        ports = [site.api_port, *ports, 10257, 10258, 10259]
+    for port in ports:
+        problem = _port(port, (), site, name)
+        if problem:
+            return problem
+    return None
+
+
+def identity(site: Site, name: str) -> Problem | None:
+    """Clones share their machine-id; K3s does not mind, DHCP and journals do."""
+    own = site.facts[name].machine_id
+    twins = [n for n, f in site.facts.items() if n != name and own and f.machine_id == own]
+    if twins:
+        return warn(
+            f"it has the same machine-id as {', '.join(twins)}",
+            "rm /etc/machine-id && systemd-machine-id-setup, then reboot",
+        )
+    return None
+
+
+_K3S = frozenset({"server", "agent"})
+_ALL: frozenset[str] = frozenset()
+
+RULES: tuple[tuple[str, frozenset[str], Rule], ...] = (
+    ("distribution", _ALL, distribution),
+    ("clock", _ALL, clock),
+    ("identity", _ALL, identity),
+    ("disk", _ALL, disk),
+    ("firewall", _ALL, firewall),
+    ("access-control", _ALL, mandatory_access_control),
+    ("cloud-init", frozenset({"server"}), cloud_init),
+    ("architecture", _K3S, architecture),
+    ("memory", _K3S, memory),
+    ("processors", _K3S, processors),
+    ("cgroups", _K3S, cgroups),
+    ("kernel-modules", _K3S, kernel_modules),
+    ("default-route", _K3S, default_route),
+    ("existing-k3s", _K3S, existing_k3s),
+    ("ports", _K3S, k3s_ports),
+    ("datastore-port", frozenset({"datastore"}), datastore_port),
+    ("postgresql", frozenset({"datastore"}), postgres_version),
+    ("loadbalancer-port", frozenset({"loadbalancer"}), balancer_port),
+)
+"""Check, roles it concerns (all when empty), rule."""
