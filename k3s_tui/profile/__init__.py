@@ -1,0 +1,1 @@
+"""What the operator wants: TOML in, typed and validated; its lock file; its secrets."""

@@ -1,0 +1,183 @@
+"""The profile: what the operator wants, as written in `NAME.toml` (design.md §5).
+
+Names in the file are those of the fields in kebab-case.  Shapes of single values are checked by
+the types, what concerns several of them by `rules`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+from msgspec import Struct, field
+
+from k3s_tui.profile.reference import SecretRef
+from k3s_tui.profile.shapes import (
+    Address,
+    CaDays,
+    ConnectTimeout,
+    DnsName,
+    HostName,
+    Identifier,
+    Identity,
+    Jump,
+    K3sVersion,
+    LabelKey,
+    LabelValue,
+    LeafDays,
+    Port,
+    ProfileName,
+    RenewDays,
+    Roles,
+    ScriptUrl,
+    Taint,
+    UserName,
+)
+
+SCHEMA = 1
+"""Raised when an older k3s-tui would misread the file."""
+
+RoleName: TypeAlias = Literal["server", "agent", "datastore", "loadbalancer"]
+
+
+class Ssh(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
+    """How every host is reached; a host's own settings come first."""
+
+    user: UserName
+    port: Port = 22
+    identity: Identity = "agent"
+    become: Literal["sudo", "root"] = "sudo"
+    sudo_password: SecretRef | None = None
+    connect_timeout: ConnectTimeout = 10
+
+
+class HostEntry(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
+    """One machine.  `address` is where SSH goes; `node-ip` is what the other hosts use, if that
+    is another address.
+    """
+
+    address: Address
+    roles: Roles
+    port: Port | None = None
+    user: UserName | None = None
+    jump: Jump | None = None
+    node_ip: Address | None = None
+    labels: dict[LabelKey, LabelValue] = field(default_factory=dict)
+    taints: list[Taint] = field(default_factory=list)
+
+    @property
+    def cluster_address(self) -> str:
+        """Where the other hosts reach this one."""
+        return self.node_ip or self.address
+
+
+class Datastore(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
+    """The database that holds the cluster's state."""
+
+    mode: Literal["managed", "existing", "embedded"] = "managed"
+    hostname: DnsName
+    port: Port = 5432
+    hosts_entry: Literal["auto", "never"] = "auto"
+    database: Identifier = "k3s"
+    user: Identifier = "k3s"
+    password: SecretRef
+
+
+class Pki(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
+    """The certificates between the servers and the datastore."""
+
+    mode: Literal["managed", "bring-your-own"] = "managed"
+    leaf_days: LeafDays = 730
+    ca_days: CaDays = 3650
+    renew_days: RenewDays | None = None
+
+    @property
+    def renewal_window(self) -> int:
+        """Days before its end from which on a leaf is renewed; a third of its life by default."""
+        return self.leaf_days // 3 if self.renew_days is None else self.renew_days
+
+
+class LoadBalancer(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
+    """`address` and `port` are the fixed registration address of the cluster."""
+
+    mode: Literal["managed", "external"] = "managed"
+    address: Address
+    port: Port = 6443
+    method: Literal["least_conn", "round_robin"] = "least_conn"
+
+
+class K3s(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
+    """The two tables go into K3s's config.yaml as they are."""
+
+    version: K3sVersion
+    token: SecretRef
+    agent_token: SecretRef
+    tls_san: list[Address] = field(default_factory=list)
+    server_config: dict[str, Any] = field(default_factory=dict)
+    agent_config: dict[str, Any] = field(default_factory=dict)
+
+
+class Install(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
+    """Where K3s comes from."""
+
+    source: Literal["online", "mirror", "airgap"] = "online"
+    script_url: ScriptUrl = "https://get.k3s.io"
+
+
+class Profile(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
+    """A cluster as the operator wants it.  It holds references to secrets and no secret."""
+
+    schema: Literal[1]
+    name: ProfileName
+    note: str = ""
+    ssh: Ssh
+    hosts: dict[HostName, HostEntry]
+    datastore: Datastore
+    pki: Pki = field(default_factory=Pki)
+    loadbalancer: LoadBalancer
+    k3s: K3s
+    install: Install = field(default_factory=Install)
+
+    def with_role(self, role: RoleName) -> dict[str, HostEntry]:
+        """The hosts that have a role, by name, in the order of the file."""
+        return {name: host for name, host in self.hosts.items() if role in host.roles}
+
+    @property
+    def servers(self) -> dict[str, HostEntry]:
+        return self.with_role("server")
+
+    @property
+    def agents(self) -> dict[str, HostEntry]:
+        return self.with_role("agent")
+
+    @property
+    def k3s_nodes(self) -> dict[str, HostEntry]:
+        """Servers and agents, in the order of the file."""
+        return {n: h for n, h in self.hosts.items() if {"server", "agent"} & set(h.roles)}
+
+    @property
+    def datastore_host(self) -> str:
+        """The name of the managed datastore's host; the rules see to it that there is one."""
+        return next(iter(self.with_role("datastore")))
+
+    @property
+    def loadbalancer_host(self) -> str:
+        """The name of the managed load balancer; the rules see to it that there is one."""
+        return next(iter(self.with_role("loadbalancer")))
+
+    def ssh_user(self, host: str) -> str:
+        return self.hosts[host].user or self.ssh.user
+
+    def ssh_port(self, host: str) -> int:
+        return self.hosts[host].port or self.ssh.port
+
+    @property
+    def secret_refs(self) -> dict[str, SecretRef]:
+        """Every reference of the profile, by its place: `k3s.token` → `store:k3s.token`."""
+        refs = {
+            "datastore.password": self.datastore.password,
+            "k3s.token": self.k3s.token,
+            "k3s.agent-token": self.k3s.agent_token,
+        }
+        if self.ssh.sudo_password is not None:
+            refs["ssh.sudo-password"] = self.ssh.sudo_password
+        return refs

@@ -1,0 +1,386 @@
+"""What no single value can say: the rules between hosts, roles, ports and secrets.
+
+Each rule yields located problems; those of K3s's own options are in `k3s_options`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterator
+
+from k3s_tui.profile.k3s_options import check_options
+from k3s_tui.profile.model import HostEntry, Profile, RoleName
+from k3s_tui.profile.problem import ProfileProblem, did_you_mean, nearest, shown
+
+OLDEST_K3S = (1, 21)
+"""The first whose cluster on an external datastore needs, and keeps to, one token."""
+
+COUNTING = frozenset({"no-server", "one-server", "no-datastore", "no-loadbalancer"})
+"""Problems that hold only if every host's roles are known."""
+
+_API_PORT = 6443
+_RESERVED_NAMES = {"laptop": "it is how k3s-tui calls the machine it runs on"}
+_RESERVED_IN_POSTGRES = {
+    "all",
+    "none",
+    "postgres",
+    "public",
+    "replication",
+    "samegroup",
+    "samerole",
+    "sameuser",
+    "template0",
+    "template1",
+}
+"""Names that are PostgreSQL's own, or that mean something else in pg_hba.conf."""
+
+_KUBELET_MAY_SET = {
+    "beta.kubernetes.io/arch",
+    "beta.kubernetes.io/instance-type",
+    "beta.kubernetes.io/os",
+    "failure-domain.beta.kubernetes.io/region",
+    "failure-domain.beta.kubernetes.io/zone",
+    "kubernetes.io/arch",
+    "kubernetes.io/hostname",
+    "kubernetes.io/os",
+    "node.kubernetes.io/instance-type",
+    "topology.kubernetes.io/region",
+    "topology.kubernetes.io/zone",
+}
+
+
+def check(profile: Profile) -> Iterator[ProfileProblem]:
+    """Every problem and warning of a profile whose single values are right."""
+    for rule in _RULES:
+        yield from rule(profile)
+
+
+def supported_modes(profile: Profile) -> Iterator[ProfileProblem]:
+    """Modes that the file format knows and this version cannot carry out."""
+    for section, key, value, works in (
+        ("datastore", "mode", profile.datastore.mode, "managed"),
+        ("pki", "mode", profile.pki.mode, "managed"),
+        ("loadbalancer", "mode", profile.loadbalancer.mode, "managed"),
+        ("install", "source", profile.install.source, "online"),
+    ):
+        if value != works:
+            yield ProfileProblem(
+                "not-supported-yet",
+                f'{section}: {key} = "{value}" is not supported yet',
+                (section, key),
+                expected=works,
+            )
+
+
+def role_counts(profile: Profile) -> Iterator[ProfileProblem]:
+    """At least one server; exactly one managed datastore and one managed load balancer."""
+    servers = profile.servers
+    if not servers:
+        yield ProfileProblem(
+            "no-server",
+            'no host has the role "server"',
+            ("hosts",),
+            help='give at least two hosts roles = ["server"]; with one there is no failover',
+        )
+    elif len(servers) == 1:
+        yield ProfileProblem(
+            "one-server",
+            "there is only one server: the cluster is not highly available",
+            ("hosts", *servers, "roles"),
+            help="add a second server, so that one of them may fail",
+            severity="warning",
+        )
+    if profile.datastore.mode == "managed":
+        yield from _exactly_one(profile.with_role("datastore"), "datastore")
+    if profile.loadbalancer.mode == "managed":
+        yield from _exactly_one(profile.with_role("loadbalancer"), "loadbalancer")
+
+
+def _exactly_one(hosts: dict[str, HostEntry], role: RoleName) -> Iterator[ProfileProblem]:
+    if not hosts:
+        yield ProfileProblem(
+            f"no-{role}", f'no host has the role "{role}"', ("hosts",), help="exactly one must"
+        )
+    first, *others = hosts or [""]
+    for other in others:
+        yield ProfileProblem(
+            f"several-{role}s",
+            f'{shown(other)} and {shown(first)} both have the role "{role}"',
+            ("hosts", other, "roles", hosts[other].roles.index(role)),
+            help="exactly one host may",
+        )
+
+
+def roles_fit_together(profile: Profile) -> Iterator[ProfileProblem]:
+    for name, host in profile.hosts.items():
+        for index, role in enumerate(host.roles):
+            if role in host.roles[:index]:
+                yield ProfileProblem(
+                    "duplicate-role", f'the role "{role}" twice', ("hosts", name, "roles", index)
+                )
+        if {"server", "agent"} <= set(host.roles):
+            yield ProfileProblem(
+                "server-and-agent",
+                f"{shown(name)} is both server and agent",
+                ("hosts", name, "roles", host.roles.index("agent")),
+                help='a server is also a node that runs pods: leave out "agent"',
+            )
+        if (host.labels or host.taints) and not {"server", "agent"} & set(host.roles):
+            yield ProfileProblem(
+                "unused-labels",
+                f"{shown(name)} is not a node of the cluster: labels and taints have no effect",
+                ("hosts", name, "labels" if host.labels else "taints"),
+                severity="warning",
+            )
+
+
+def names(profile: Profile) -> Iterator[ProfileProblem]:
+    for name in profile.hosts:
+        if name in _RESERVED_NAMES:
+            yield ProfileProblem(
+                "reserved-name",
+                f"a host cannot be called {shown(name)}",
+                ("hosts", name),
+                help=_RESERVED_NAMES[name],
+                at="key",
+            )
+
+
+def addresses(profile: Profile) -> Iterator[ProfileProblem]:
+    """Well-formed, and each its own: by SSH, and inside the cluster."""
+    by_ssh: dict[tuple[str, int], str] = {}
+    in_cluster: dict[str, str] = {}
+    for name, host in profile.hosts.items():
+        yield from _well_formed(host.address, ("hosts", name, "address"))
+        if host.node_ip is not None and _ip(host.node_ip) is None:
+            yield ProfileProblem(
+                "bad-address",
+                f"{shown(host.node_ip)} is not an IP address",
+                ("hosts", name, "node-ip"),
+                expected="an IP address",
+            )
+        reached = _same(host.address), profile.ssh_port(name)
+        inside = _same(host.cluster_address)
+        key = "address" if host.node_ip is None else "node-ip"
+        if reached in by_ssh:
+            yield _taken(by_ssh[reached], host.address, ("hosts", name, "address"))
+        elif inside in in_cluster:
+            yield _taken(in_cluster[inside], host.cluster_address, ("hosts", name, key))
+        by_ssh.setdefault(reached, name)
+        in_cluster.setdefault(inside, name)
+    yield from _well_formed(profile.loadbalancer.address, ("loadbalancer", "address"))
+    for index, san in enumerate(profile.k3s.tls_san):
+        yield from _well_formed(san, ("k3s", "tls-san", index))
+
+
+def _taken(other: str, address: str, path: tuple[str, ...]) -> ProfileProblem:
+    return ProfileProblem(
+        "duplicate-address",
+        f"{shown(address)} is also the address of {shown(other)}",
+        path,
+        help="every host needs an address of its own",
+    )
+
+
+def _well_formed(address: str, path: tuple[str | int, ...]) -> Iterator[ProfileProblem]:
+    looks_numeric = ":" in address or re.fullmatch(r"[0-9.]+", address)
+    empty_label = not address.strip(".") or ".." in address
+    if (looks_numeric and _ip(address) is None) or empty_label:
+        yield ProfileProblem(
+            "bad-address",
+            f"{shown(address)} is not a valid address",
+            path,
+            expected="an IP address or a host name",
+        )
+
+
+def jumps(profile: Profile) -> Iterator[ProfileProblem]:
+    for name, host in profile.hosts.items():
+        if host.jump is None:
+            continue
+        path = ("hosts", name, "jump")
+        port = re.search(r":([0-9]+)$", host.jump)
+        close = nearest(host.jump, list(profile.hosts)) if host.jump not in profile.hosts else ""
+        if port is not None and not 1 <= int(port[1]) <= 65535:
+            yield ProfileProblem("out-of-range", "not a port", path, "a port from 1 to 65535")
+        elif _jumps_in_a_circle(profile, name):
+            yield ProfileProblem(
+                "circular-jump", f"the way to {shown(name)} leads through itself", path
+            )
+        elif host.jump not in profile.hosts and re.fullmatch(r"[A-Za-z0-9-]+", host.jump) and close:
+            yield ProfileProblem(
+                "unknown-host",
+                f"no host of this profile is called {shown(host.jump)}",
+                path,
+                expected="a host of this profile, or [user@]host[:port]",
+                help=did_you_mean(close),
+                severity="warning",
+            )
+
+
+def _jumps_in_a_circle(profile: Profile, start: str) -> bool:
+    seen = {start}
+    jump = profile.hosts[start].jump
+    while jump in profile.hosts:
+        if jump in seen:
+            return jump == start
+        seen.add(jump)
+        jump = profile.hosts[jump].jump
+    return False
+
+
+def ports(profile: Profile) -> Iterator[ProfileProblem]:
+    """Two roles of one host cannot listen on one port."""
+    for name, host in profile.hosts.items():
+        taken = {profile.ssh_port(name): "SSH"}
+        for role in ("server", "agent"):
+            if role in host.roles:
+                # An agent, too: it listens there on its loopback, for its pods and kubelet.
+                taken |= {_API_PORT: f"the K3s {role}", _API_PORT + 1: f"the K3s {role}"}
+                taken |= {10250: "the kubelet"}
+        for role, section, port in (
+            ("datastore", "datastore", profile.datastore.port),
+            ("loadbalancer", "loadbalancer", profile.loadbalancer.port),
+        ):
+            if role not in host.roles:
+                continue
+            if port in taken:
+                yield ProfileProblem(
+                    "port-conflict",
+                    f"on {shown(name)} the {role} cannot listen on port {port}: {taken[port]} does",
+                    (section, "port"),
+                    help=f"choose another port, or another host for the {role}",
+                )
+            taken.setdefault(port, f"the {role}")
+
+
+def labels(profile: Profile) -> Iterator[ProfileProblem]:
+    """Labels that the kubelet refuses to set on its own node, at the price of not starting."""
+    for name, host in profile.hosts.items():
+        for label in host.labels:
+            prefix, slash, _ = label.partition("/")
+            official = re.search(r"(^|\.)(kubernetes|k8s)\.io$", prefix) if slash else None
+            allowed = re.search(r"(^|\.)(node|kubelet)\.kubernetes\.io$", prefix)
+            if official and not allowed and label not in _KUBELET_MAY_SET:
+                yield ProfileProblem(
+                    "reserved-label",
+                    f"a node may not give itself the label {shown(label)}",
+                    ("hosts", name, "labels", label),
+                    help="use a prefix of your own, or set it with kubectl label node",
+                    at="key",
+                )
+
+
+def database_names(profile: Profile) -> Iterator[ProfileProblem]:
+    for key, value in (("user", profile.datastore.user), ("database", profile.datastore.database)):
+        if value in _RESERVED_IN_POSTGRES or value.startswith("pg_"):
+            yield ProfileProblem(
+                "bad-database-name",
+                f"{shown(value)} is a name of PostgreSQL's own",
+                ("datastore", key),
+                help=f'the {key} belongs to this cluster alone, "k3s" for example',
+            )
+
+
+def datastore_is_named(profile: Profile) -> Iterator[ProfileProblem]:
+    """The hosts entry maps the datastore's name to an address, which must be a number."""
+    if profile.datastore.hosts_entry == "never":
+        return
+    for name, host in profile.with_role("datastore").items():
+        if host.node_ip is None and _ip(host.address) is None:
+            yield ProfileProblem(
+                "needs-node-ip",
+                f"{shown(host.address)} cannot go into /etc/hosts: it is not an IP address",
+                ("hosts", name, "address"),
+                help='add node-ip, or set hosts-entry = "never" when DNS knows the hostname',
+            )
+
+
+def lifetimes(profile: Profile) -> Iterator[ProfileProblem]:
+    pki = profile.pki
+    if pki.ca_days <= pki.leaf_days:
+        yield ProfileProblem(
+            "ca-too-short",
+            f"the CA would end ({pki.ca_days} days) before its certificates ({pki.leaf_days})",
+            ("pki", "ca-days"),
+        )
+    if pki.renewal_window >= pki.leaf_days:
+        yield ProfileProblem(
+            "renewed-at-once",
+            f"a certificate of {pki.leaf_days} days would be renewed in every run",
+            ("pki", "renew-days"),
+            expected=f"less than {pki.leaf_days}",
+        )
+
+
+def registration_address(profile: Profile) -> Iterator[ProfileProblem]:
+    address = profile.loadbalancer.address
+    if _ip(address) is None or profile.loadbalancer.mode != "managed":
+        return
+    hosts = profile.with_role("loadbalancer")
+    own = {_same(a) for host in hosts.values() for a in (host.address, host.cluster_address)}
+    if hosts and _same(address) not in own:
+        yield ProfileProblem(
+            "foreign-registration-address",
+            f"{shown(address)} is not an address of the load balancer {shown(next(iter(hosts)))}",
+            ("loadbalancer", "address"),
+            help="fine when it is a virtual address that leads there",
+            severity="warning",
+        )
+
+
+def distinct_secrets(profile: Profile) -> Iterator[ProfileProblem]:
+    first: dict[str, str] = {}
+    for place, reference in profile.secret_refs.items():
+        text = str(reference)
+        if reference.scheme != "prompt" and text in first:
+            yield ProfileProblem(
+                "shared-secret",
+                f"{place} and {first[text]} are one secret ({text})",
+                tuple(place.split(".")),
+                help="each needs a value, and so a reference, of its own",
+            )
+        first.setdefault(text, place)
+
+
+def k3s_version(profile: Profile) -> Iterator[ProfileProblem]:
+    parts = re.match(r"v(\d+)\.(\d+)\.", profile.k3s.version)
+    if parts and (int(parts[1]), int(parts[2])) < OLDEST_K3S:
+        yield ProfileProblem(
+            "old-k3s",
+            f"K3s {profile.k3s.version} is too old",
+            ("k3s", "version"),
+            expected="v{}.{} or newer".format(*OLDEST_K3S),
+        )
+
+
+def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+def _same(address: str) -> str:
+    """One spelling for each address."""
+    return str(_ip(address) or address.lower())
+
+
+_RULES: tuple[Callable[[Profile], Iterator[ProfileProblem]], ...] = (
+    supported_modes,
+    role_counts,
+    roles_fit_together,
+    names,
+    addresses,
+    jumps,
+    ports,
+    labels,
+    database_names,
+    datastore_is_named,
+    lifetimes,
+    registration_address,
+    distinct_secrets,
+    k3s_version,
+    check_options,
+)
