@@ -1,0 +1,203 @@
+"""A PostgreSQL cluster that runs, starts at boot, and says itself where its files are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from k3s_tui.core.contract import Change, Hands, Probe, Problem
+from k3s_tui.hosts.script import quote
+from k3s_tui.resources.postgres.psql import AS_POSTGRES, Psql, answer, field, fields
+
+OLDEST = 13
+"""Before 12, `clientcert=verify-full` switches the check of certificates off without an error;
+12 has had no fixes since 2024."""
+
+DATA_FOLDERS = (
+    "/var/lib/postgresql/*/main",
+    "/var/lib/postgresql/*/data",
+    "/var/lib/pgsql/data",
+    "/var/lib/pgsql/*/data",
+    "/var/lib/postgres/data",
+)
+"""Where distributions keep a cluster: sh patterns.  Only to see that one is there already."""
+
+_LOOK = """
+show data_directory;
+select json_build_object(
+    'version', current_setting('server_version_num')::int,
+    'config_file', current_setting('config_file'),
+    'hba_file', current_setting('hba_file'),
+    'ident_file', current_setting('ident_file'),
+    'data_directory', current_setting('data_directory'),
+    'listen_addresses', current_setting('listen_addresses'),
+    'port', current_setting('port')::int,
+    'standby', pg_is_in_recovery());
+"""
+
+# A cluster that runs is asked which unit it runs in.  Debian has a unit per cluster, and its
+# umbrella `postgresql.service` succeeds even when no cluster started.
+_UNIT = """\
+unit_of() { # data folder of the running cluster, or '', then the folder of Debian's clusters
+    unit=
+    if [ -n "$1" ] && read -r pid <"$1/postmaster.pid"
+    then unit=$(sed -n 's|.*/\\([^/]*\\)\\.service$|\\1|p' "/proc/$pid/cgroup" | sed -n 1p)
+    fi 2>/dev/null
+    if [ -z "$unit" ]; then
+        unit=postgresql
+        for conf in "$2"/*/main/postgresql.conf; do
+            [ -e "$conf" ] || continue
+            conf=${conf%/main/postgresql.conf}
+            unit=postgresql@${conf##*/}-main
+        done
+    fi
+    echo "$unit"
+}
+enabled() { # unit: one that only the umbrella starts is as enabled as the umbrella
+    case $(systemctl is-enabled "$1" 2>/dev/null) in
+        enabled) echo yes ;;
+        enabled-runtime)
+            [ "$(systemctl is-enabled postgresql 2>/dev/null)" = enabled ] && echo yes ;;
+    esac
+}
+"""
+
+
+@dataclass(frozen=True)
+class ClusterState:
+    """What a cluster says of itself; `version` is `server_version_num`, 0 while it does not run.
+
+    `on_disk` is the newest major version among the data folders that exist, '' without one.
+    """
+
+    running: bool = False
+    version: int = 0
+    config_file: str = ""
+    hba_file: str = ""
+    ident_file: str = ""
+    data_directory: str = ""
+    listen_addresses: str = ""
+    port: int = 0
+    standby: bool = False
+    unit: str = ""
+    enabled: bool = False
+    active: bool = False
+    on_disk: str = ""
+
+    @property
+    def major(self) -> int:
+        """10 or more for all that are accepted; 0 when nothing is known."""
+        if self.version:
+            return self.version // 10000
+        return _major(self.on_disk)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The cluster that answers on `psql`'s port runs now and after a reboot.
+
+    `initdb` is sh that makes one, '' where the package or the unit's first start does so.  It
+    never runs when a data folder with a PG_VERSION exists.
+    """
+
+    psql: Psql
+    initdb: str = ""
+    data_folders: tuple[str, ...] = DATA_FOLDERS
+    debian_conf: str = "/etc/postgresql"
+
+    def probe(self) -> Probe[ClusterState]:
+        script = (
+            f"{AS_POSTGRES}{_UNIT}{self._on_disk()}"
+            f"answer=$({self.psql.run(_LOOK)})\n"
+            "data=$(printf '%s\\n' \"$answer\" | sed -n 1p)\n"
+            f'unit=$(unit_of "$data" {quote(self.debian_conf)})\n'
+            + "\n".join(
+                (
+                    field("answer", "printf '%s\\n' \"$answer\" | sed 1d"),
+                    field("unit", 'echo "$unit"'),
+                    field("enabled", 'enabled "$unit"'),
+                    field("active", 'systemctl is-active "$unit" 2>/dev/null'),
+                    field("disk", "on_disk"),
+                )
+            )
+        )
+        return Probe(script, _parse)
+
+    def diff(self, now: ClusterState) -> Change[ClusterState] | Problem | None:
+        if problem := too_old(now):
+            return problem
+        if now.running and now.standby:
+            return Problem(
+                "this PostgreSQL is a standby, which takes no writes",
+                "name the primary as the datastore, or promote this one: pg_ctl promote",
+            )
+        wrong = []
+        if not now.running and not now.on_disk and self.initdb:
+            wrong.append("make a PostgreSQL cluster")
+        if not now.enabled:
+            wrong.append("start PostgreSQL at boot")
+        if not (now.running and now.active):
+            wrong.append("start PostgreSQL")
+        return Change(", ".join(wrong)) if wrong else None
+
+    async def apply(self, on: Hands, change: Change[ClusterState]) -> None:
+        make = f'if [ -z "$(on_disk)" ]; then\n(\n{self.initdb}\n) || exit 1\nfi\n'
+        await on.sh(
+            f"{AS_POSTGRES}{_UNIT}{self._on_disk()}{make if self.initdb else ''}"
+            f"unit=$(unit_of '' {quote(self.debian_conf)})\n"
+            'if [ "$(enabled "$unit")" != yes ]; then systemctl enable "$unit" || exit 1; fi\n'
+            'systemctl start "$unit"\n'
+            f"{self.psql.await_ready()} || {{\n"
+            '    journalctl -u "$unit" -n 20 --no-pager >&2\n'
+            '    echo "PostgreSQL does not take connections" >&2\n    exit 1\n}\n'
+        )
+
+    def _on_disk(self) -> str:
+        """Defines `on_disk`, which prints the version of each data folder that exists."""
+        patterns = " ".join(self.data_folders)
+        return (
+            f"on_disk() {{ for folder in {patterns}; do\n"
+            '    if [ -s "$folder/PG_VERSION" ]; then cat "$folder/PG_VERSION"; fi\n'
+            "done; }\n"
+        )
+
+
+@dataclass(frozen=True)
+class SupportedVersion:
+    """A preflight check: no PostgreSQL that is too old is there already."""
+
+    cluster: Cluster
+
+    def probe(self) -> Probe[ClusterState]:
+        return self.cluster.probe()
+
+    def diff(self, now: ClusterState) -> Change[ClusterState] | Problem | None:
+        return too_old(now)
+
+
+def too_old(now: ClusterState) -> Problem | None:
+    """The Problem of a cluster that must not be used, if it is one."""
+    if not now.major or now.major >= OLDEST:
+        return None
+    return Problem(
+        f"PostgreSQL {now.major} is older than {OLDEST}, the oldest that checks client"
+        " certificates as it must and still gets fixes",
+        "upgrade it (pg_upgrade), or name another host as the datastore",
+    )
+
+
+def _parse(out: bytes) -> ClusterState:
+    said = {name: value.decode("utf-8", "replace").strip() for name, value in fields(out).items()}
+    found = answer(said.get("answer", "").encode()) or {}
+    return ClusterState(
+        running=bool(found),
+        unit=said.get("unit", ""),
+        enabled=said.get("enabled") == "yes",
+        active=said.get("active") == "active",
+        on_disk=max(said.get("disk", "").split(), key=_major, default=""),
+        **found,
+    )
+
+
+def _major(text: str) -> int:
+    digits = text.split(".")[0]
+    return int(digits) if digits.isdigit() else 0

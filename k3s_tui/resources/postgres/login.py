@@ -1,0 +1,197 @@
+"""One login to the datastore as K3s will do it, from a K3s server's own network position.
+
+A port is forwarded through that server's SSH connection, so its name resolution, its routes and
+its source address count, while libpq here judges the certificates.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import ssl
+import struct
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from k3s_tui.core.contract import Hands
+from k3s_tui.core.errors import Lost, OperatorError
+from k3s_tui.core.secret import Secret
+from k3s_tui.hosts.script import quote
+from k3s_tui.resources.postgres.diagnosis import Kind, kind_of, kind_of_served, kind_of_way
+
+if TYPE_CHECKING:
+    from k3s_tui.pki.authority import KeyPair
+
+TIMEOUT = 10
+"""Seconds for one connection, name resolution on the server included."""
+
+_WHO = """
+select s.version, s.client_dn, host(inet_client_addr())
+from pg_stat_ssl s where s.pid = pg_backend_pid() and s.ssl
+"""
+# What kine does first, taken back.  Creating a table is the privilege that is most often missing.
+_USE = "create table k3s_tui_proof (id bigserial primary key)"
+
+
+@dataclass(frozen=True)
+class Login:
+    """Where and as whom.  `ca_pem` signs the datastore's certificate.
+
+    `issue` makes a client certificate at the moment of the login, so that it may be short-lived;
+    None logs in without one.  `tls` off is for proving that plain TCP is refused.
+    """
+
+    hostname: str
+    port: int
+    database: str
+    user: str
+    password: Secret
+    ca_pem: str
+    issue: Callable[[], KeyPair] | None
+    tls: bool = True
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a login went.  `said` is the other side's words, on one line.
+
+    After a success `version` is the TLS version ('' over plain TCP), `client` the certificate's
+    distinguished name, and `address` the source that PostgreSQL saw.
+    """
+
+    kind: Kind
+    said: str = ""
+    version: str = ""
+    client: str = ""
+    address: str = ""
+
+    def encode(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def decode(cls, out: bytes) -> Outcome:
+        return cls(**json.loads(out))
+
+
+async def log_in(on: Hands, login: Login) -> Outcome:
+    """Log in through `on`, create a table, take it back.  Raises Lost."""
+    try:
+        async with on.forward(login.hostname, login.port) as port:
+            outcome = await _attempt(login, port)
+            if outcome.kind == "untrusted":
+                return _told(kind_of_served(await _served(port), login.ca_pem), outcome)
+    except Lost:
+        raise
+    except OperatorError as refused:
+        return Outcome("forwarding", _line(refused.text))
+    if outcome.kind in ("closed", "timeout"):
+        # The tunnel closes the same way whatever the server could not do: ask the server itself.
+        return _told(kind_of_way(await on.sh(_way(login.hostname, login.port))), outcome)
+    return outcome
+
+
+async def _attempt(login: Login, port: int) -> Outcome:
+    import psycopg
+
+    with _files(login) as files:
+        try:
+            async with await psycopg.AsyncConnection.connect(
+                hostaddr="127.0.0.1",
+                host=login.hostname,
+                port=port,
+                dbname=login.database,
+                user=login.user,
+                password=login.password.reveal(),
+                sslmode="verify-full" if login.tls else "disable",
+                gssencmode="disable",
+                target_session_attrs="any",
+                connect_timeout=TIMEOUT,
+                application_name="k3s-tui",
+                options="",
+                **files,
+            ) as connection:
+                who = await (await connection.execute(_WHO)).fetchone()
+                await connection.execute(_USE)
+                await connection.rollback()
+        except psycopg.errors.ConnectionTimeout:
+            return Outcome("timeout", f"no answer within {TIMEOUT} s")
+        except psycopg.Error as error:
+            said = str(error)
+            return Outcome(kind_of(said, error.sqlstate), _line(said))
+    version, client, address = who or ("", "", "")
+    return Outcome("ok", "", version, client or "", address)
+
+
+@contextmanager
+def _files(login: Login) -> Iterator[dict[str, Any]]:
+    """libpq takes certificates as files only: ours live in a 0700 folder for one login.
+
+    Each path is always given, else libpq would use what lies in ~/.postgresql.
+    """
+    with tempfile.TemporaryDirectory(prefix="k3s-tui-") as folder:
+        names = {"sslrootcert": "ca", "sslcert": "cert", "sslkey": "key", "sslcrl": "crl"}
+        paths = {option: Path(folder, name) for option, name in names.items()}
+        _private(paths["sslrootcert"], login.ca_pem)
+        if login.issue is not None and login.tls:
+            pair = login.issue()
+            _private(paths["sslcert"], pair.certificate_pem)
+            _private(paths["sslkey"], pair.key.reveal())
+        paths["passfile"] = Path(folder, "pgpass")
+        yield {option: str(path) for option, path in paths.items()}
+
+
+def _private(path: Path, text: str) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+
+
+async def _served(port: int) -> bytes:
+    """The certificate (DER) that the server shows, trusted or not; b'' when it shows none.
+
+    libpq says no more than that it did not verify.
+    """
+    ssl_request = struct.pack("!ii", 8, 80877103)
+    anything = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    anything.check_hostname = False
+    anything.verify_mode = ssl.CERT_NONE
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                writer.write(ssl_request)
+                if await reader.readexactly(1) != b"S":
+                    return b""
+                await writer.start_tls(anything)
+                tls: Any = writer.get_extra_info("ssl_object")
+                return tls.getpeercert(binary_form=True) or b""
+            finally:
+                writer.close()
+    except (OSError, EOFError, TimeoutError):
+        return b""
+
+
+def _way(hostname: str, port: int) -> str:
+    """sh that says how far the server gets on its own: `kind_of_way` reads it."""
+    peer = quote(f"{hostname}:{port}")
+    return f"""
+if ! getent hosts {quote(hostname)} >/dev/null; then echo unresolved; exit 0; fi
+timeout {TIMEOUT} openssl s_client -starttls postgres -connect {peer} </dev/null 2>&1
+:
+"""
+
+
+def _told(kind: Kind | None, outcome: Outcome) -> Outcome:
+    return Outcome(kind, outcome.said) if kind else outcome
+
+
+def _line(text: str) -> str:
+    """Words from outside on one line of printable characters, without libpq's preamble."""
+    printable = "".join(char if char.isprintable() else " " for char in text)
+    said = " ".join(printable.split())
+    return said.rpartition(" failed: ")[2][:300] if said.startswith("connection") else said[:300]

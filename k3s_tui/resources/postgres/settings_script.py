@@ -1,0 +1,150 @@
+"""The sh side of `settings`: check the files, put them live, prove it, and restore on a refusal."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+
+from k3s_tui.hosts.script import PLACE, place, quote
+from k3s_tui.resources.postgres.log import server_log_tail
+from k3s_tui.resources.postgres.psql import AS_POSTGRES, Psql
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Paths on the database's host: the server's chain, its key, the CA that signs clients.
+
+    `crl` is a revocation list, '' for none.
+    """
+
+    certificate: str
+    key: str
+    ca: str
+    crl: str = ""
+
+    def files(self) -> tuple[str, ...]:
+        return tuple(filter(None, (self.certificate, self.key, self.ca, self.crl)))
+
+
+_REFUSED = """
+select coalesce(f.sourcefile, '') || ':' || coalesce(f.sourceline, 0) || ': ' || f.error
+from pg_file_settings f left join pg_settings s using (name)
+where f.error is not null and s.context is distinct from 'postmaster';
+"""
+
+
+def digest(tls: Tls, drop_in: str, inputs: str) -> str:
+    """Defines `files_digest`, which prints one digest of all that the server loads for us."""
+    files = " ".join(map(quote, (*tls.files(), drop_in)))
+    return (
+        f"files_digest() {{ {{ printf '%s\\n' {quote(inputs)}; cat {files} 2>/dev/null; }}"
+        " | sha256sum | cut -d ' ' -f 1; }\n"
+    )
+
+
+def is_loaded(stamp: str) -> str:
+    """Prints yes when the stamp names the files as they are.  Needs `digest`."""
+    return f'[ "$(files_digest)" = "$(cat {quote(stamp)} 2>/dev/null)" ] && echo yes'
+
+
+def put_live(
+    *,
+    psql: Psql,
+    tls: Tls,
+    config_file: str,
+    data_directory: str,
+    unit: str,
+    drop_in: str,
+    text: str,
+    include: str,
+    restart: str,
+    inputs: str,
+    stamp: str,
+) -> str:
+    """One script from checking to the stamp.  Cut off anywhere, the next run does it again.
+
+    `include` is what postgresql.conf must still be told to include, `restart` the command that
+    restarts the server; both '' when not needed.
+    """
+    folder = posixpath.dirname(drop_in)
+    activate = f"{{ {restart}; }} && {psql.await_ready()}" if restart else psql.reload()
+    return f"""{PLACE}{AS_POSTGRES}{digest(tls, drop_in, inputs)}
+fail() {{ echo "$1" >&2; exit 1; }}
+drop={quote(drop_in)}
+activate() {{
+{activate}
+}}
+# An empty copy stands for: there was no such file.  One left by a run that was cut off is the
+# last that the server accepted.
+restore() {{ if [ -s "$drop.before" ]; then mv -f "$drop.before" "$drop"
+    else rm -f "$drop" "$drop.before"; fi; }}
+{_check_tls(tls)}
+if [ ! -d {quote(folder)} ]; then
+    mkdir {quote(folder)} && chown postgres:postgres {quote(folder)} &&
+        chmod 0755 {quote(folder)} || exit 1
+fi
+if [ ! -e "$drop.before" ]; then
+    if [ -e "$drop" ]; then cp -p "$drop" "$drop.before"; else : >"$drop.before"; fi || exit 1
+fi
+{place(drop_in, text.encode(), mode="0644", owner="postgres:postgres")} || exit 1
+{_include(config_file, include) if include else ""}
+refused=$({psql.run(_REFUSED)}) || refused='the new settings could not be checked'
+if [ -n "$refused" ]; then restore; fail "$refused"; fi
+loading=$(files_digest)
+if ! activate; then
+    {server_log_tail(data_directory, unit)} >&2
+    restore
+    activate
+    fail 'PostgreSQL did not take the new settings; the former ones are back'
+fi
+{_check_served(tls, psql.port)} || {{
+    {server_log_tail(data_directory, unit)} >&2
+    restore
+    activate
+    fail {quote(f"PostgreSQL does not show the certificate {tls.certificate}")}
+}}
+rm -f "$drop.before"
+mkdir -p {quote(posixpath.dirname(stamp))} && printf '%s\\n' "$loading" >{quote(stamp + ".new")} &&
+    mv -f {quote(stamp + ".new")} {quote(stamp)}
+"""
+
+
+def _check_tls(tls: Tls) -> str:
+    """A reload keeps the old files without a word when the new ones are unfit, and the next
+    restart then fails: so they are looked at first."""
+    certificate, key = quote(tls.certificate), quote(tls.key)
+    pair = quote(f"{tls.certificate} and {tls.key} do not belong together")
+    mode = quote(f"{tls.key} must be 0600 of postgres, or 0640 of root")
+    readable = "\n".join(
+        f"as_postgres {quote(f'test -r {quote(path)}')} || "
+        f"fail {quote(f'{path} cannot be read by the user postgres')}"
+        for path in tls.files()
+    )
+    return f"""{readable}
+public=$(openssl x509 -in {certificate} -noout -pubkey) && [ -n "$public" ] &&
+    [ "$public" = "$(openssl pkey -in {key} -passin pass: -pubout)" ] || fail {pair}
+openssl x509 -in {quote(tls.ca)} -noout || fail {quote(f"{tls.ca} holds no certificate")}
+case $(stat -L -c '%U %a' {key}) in
+    "postgres "[0-7]00 | "root "[0-7][04]0) ;;
+    *) fail {mode} ;;
+esac"""
+
+
+def _check_served(tls: Tls, port: int) -> str:
+    """Whether the server shows the certificate that is in the file.  localhost is listened on."""
+    fingerprint = "openssl x509 -noout -fingerprint -sha256"
+    return (
+        f'[ "$(timeout 10 openssl s_client -starttls postgres -connect localhost:{port}'
+        f' </dev/null 2>/dev/null | {fingerprint})" = '
+        f'"$({fingerprint} -in {quote(tls.certificate)})" ]'
+    )
+
+
+def _include(config_file: str, include: str) -> str:
+    """One line at the end of postgresql.conf, whose first original is kept."""
+    line = f"include_if_exists = '{include}'"
+    return f"""conf=$(readlink -f {quote(config_file)}) || exit 1
+[ -e "$conf.k3s-tui.orig" ] || cp -p "$conf" "$conf.k3s-tui.orig" || exit 1
+conf_new=$(mktemp "${{conf%/*}}/.k3s-tui.XXXXXX") && cp -p "$conf" "$conf_new" &&
+    printf '\\n# BEGIN k3s-tui\\n%s\\n# END k3s-tui\\n' {quote(line)} >>"$conf_new" &&
+    {{ sync "$conf_new" 2>/dev/null || sync; }} && mv -f "$conf_new" "$conf" || exit 1"""
