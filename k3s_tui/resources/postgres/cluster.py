@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from k3s_tui.core.contract import Change, Hands, Probe, Problem
-from k3s_tui.hosts.script import quote
 from k3s_tui.resources.postgres.psql import AS_POSTGRES, Psql, answer, field, fields
 
 OLDEST = 13
@@ -34,29 +33,17 @@ select json_build_object(
     'standby', pg_is_in_recovery());
 """
 
-# A cluster that runs is asked which unit it runs in.  Debian has a unit per cluster, and its
-# umbrella `postgresql.service` succeeds even when no cluster started.
+# A cluster that runs is asked which unit it runs in: an administrator may have made his own.
+# What only the umbrella starts (Debian's postgresql.service) is as enabled as the umbrella.
 _UNIT = """\
-unit_of() { # data folder of the running cluster, or '', then the folder of Debian's clusters
-    unit=
-    if [ -n "$1" ] && read -r pid <"$1/postmaster.pid"
-    then unit=$(sed -n 's|.*/\\([^/]*\\)\\.service$|\\1|p' "/proc/$pid/cgroup" | sed -n 1p)
-    fi 2>/dev/null
-    if [ -z "$unit" ]; then
-        unit=postgresql
-        for conf in "$2"/*/main/postgresql.conf; do
-            [ -e "$conf" ] || continue
-            conf=${conf%/main/postgresql.conf}
-            unit=postgresql@${conf##*/}-main
-        done
-    fi
-    echo "$unit"
+running_in() { # data folder of the running cluster
+    read -r pid <"$1/postmaster.pid" &&
+        sed -n 's|.*/\\([^/]*\\.service\\)$|\\1|p' "/proc/$pid/cgroup" | sed -n 1p
 }
-enabled() { # unit: one that only the umbrella starts is as enabled as the umbrella
-    case $(systemctl is-enabled "$1" 2>/dev/null) in
+enabled() { # unit
+    case $(systemctl is-enabled "$1") in
         enabled) echo yes ;;
-        enabled-runtime)
-            [ "$(systemctl is-enabled postgresql 2>/dev/null)" = enabled ] && echo yes ;;
+        enabled-runtime) [ "$(systemctl is-enabled postgresql)" = enabled ] && echo yes ;;
     esac
 }
 """
@@ -95,27 +82,29 @@ class ClusterState:
 class Cluster:
     """The cluster that answers on `psql`'s port runs now and after a reboot.
 
-    `initdb` is sh that makes one, '' where the package or the unit's first start does so.  It
-    never runs when a data folder with a PG_VERSION exists.
+    `unit` is sh that prints the unit of the distribution's own cluster.  `initdb` is sh that
+    makes one, '' where the package or the unit's first start does so; it never runs when a data
+    folder with a PG_VERSION exists.
     """
 
     psql: Psql
+    unit: str = "echo postgresql.service"
     initdb: str = ""
     data_folders: tuple[str, ...] = DATA_FOLDERS
-    debian_conf: str = "/etc/postgresql"
 
     def probe(self) -> Probe[ClusterState]:
         script = (
             f"{AS_POSTGRES}{_UNIT}{self._on_disk()}"
             f"answer=$({self.psql.run(_LOOK)})\n"
             "data=$(printf '%s\\n' \"$answer\" | sed -n 1p)\n"
-            f'unit=$(unit_of "$data" {quote(self.debian_conf)})\n'
+            'unit=$([ -z "$data" ] || running_in "$data")\n'
+            f'if [ -z "$unit" ]; then unit=$(\n{self.unit}\n); fi\n'
             + "\n".join(
                 (
                     field("answer", "printf '%s\\n' \"$answer\" | sed 1d"),
                     field("unit", 'echo "$unit"'),
                     field("enabled", 'enabled "$unit"'),
-                    field("active", 'systemctl is-active "$unit" 2>/dev/null'),
+                    field("active", 'systemctl is-active "$unit"'),
                     field("disk", "on_disk"),
                 )
             )
@@ -143,7 +132,7 @@ class Cluster:
         make = f'if [ -z "$(on_disk)" ]; then\n(\n{self.initdb}\n) || exit 1\nfi\n'
         await on.sh(
             f"{AS_POSTGRES}{_UNIT}{self._on_disk()}{make if self.initdb else ''}"
-            f"unit=$(unit_of '' {quote(self.debian_conf)})\n"
+            f"unit=$(\n{self.unit}\n)\n"
             'if [ "$(enabled "$unit")" != yes ]; then systemctl enable "$unit" || exit 1; fi\n'
             'systemctl start "$unit"\n'
             f"{self.psql.await_ready()} || {{\n"

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 from k3s_tui.core.contract import Hands
 from k3s_tui.core.errors import Lost, OperatorError
 from k3s_tui.core.secret import Secret
+from k3s_tui.hosts.forwarding import ForwardingFailed
+from k3s_tui.hosts.sanitize import sanitize
 from k3s_tui.hosts.script import quote
 from k3s_tui.resources.postgres.diagnosis import Kind, kind_of, kind_of_served, kind_of_way
 
@@ -87,6 +89,8 @@ async def log_in(on: Hands, login: Login) -> Outcome:
                 return _told(kind_of_served(await _served(port), login.ca_pem), outcome)
     except Lost:
         raise
+    except ForwardingFailed as failed:
+        outcome = Outcome("closed", _line(failed.text))
     except OperatorError as refused:
         return Outcome("forwarding", _line(refused.text))
     if outcome.kind in ("closed", "timeout"):
@@ -191,7 +195,6 @@ def _told(kind: Kind | None, outcome: Outcome) -> Outcome:
 
 
 def _line(text: str) -> str:
-    """Words from outside on one line of printable characters, without libpq's preamble."""
-    printable = "".join(char if char.isprintable() else " " for char in text)
-    said = " ".join(printable.split())
+    """Words from outside on one harmless line, without libpq's preamble."""
+    said = sanitize(" ".join(text.split()))
     return said.rpartition(" failed: ")[2][:300] if said.startswith("connection") else said[:300]

@@ -64,7 +64,7 @@ class Ownership:
         known = self.psql.run(
             "select 'known' from pg_database where datname = :'name';", name=self.database
         )
-        said = field("state", 'echo "$state"') + "\n" + field("rows", "printf %s \"$rows\"")
+        said = field("state", 'echo "$state"') + "\n" + field("rows", 'printf %s "$rows"')
         script = f"""{AS_POSTGRES}
 if command -v pg_isready >/dev/null 2>&1; then {self.psql.ready()}; ready=$?; else ready=2; fi
 state=absent

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.hands import LocalHands
+from tests.unit.postgres import server as servers
+from tests.unit.postgres.server import Server
+from tests.unit.shells import SHELLS
+
+
+@pytest.fixture(scope="session")
+def template() -> Iterator[Path]:
+    """A folder with a fresh cluster that is never started, to be copied."""
+    servers.binaries()
+    folder = servers.new_folder()
+    servers.initdb(folder)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def server(template: Path) -> Iterator[Server]:
+    """A running cluster as initdb made it, for this test alone."""
+    made = servers.launch(template)
+    yield made
+    servers.remove(made)
+
+
+@pytest.fixture(params=SHELLS)
+def hands(request: pytest.FixtureRequest, tmp_path: Path) -> LocalHands:
+    """The machine under each shell in turn."""
+    return LocalHands(request.param, tmp_path / "tools")
