@@ -1,0 +1,91 @@
+"""``python -m tests.lab``: the lab by hand."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import network, releases
+from .command import LabError
+from .lab import Lab
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand; returns the exit status."""
+    arguments = _parser().parse_args(argv)
+    lab = Lab(say=lambda line: print(line, flush=True))
+    if os.geteuid() != 0:
+        print("the lab needs root: it makes namespaces, mounts and containers", file=sys.stderr)
+        return 2
+    try:
+        if arguments.verb == "up":
+            return _up(lab, arguments)
+        if arguments.verb == "down":
+            lab.down()
+            print("the lab is down")
+            return 0
+        if arguments.verb == "shell":
+            return lab.host(arguments.host).shell()
+        if arguments.verb == "status":
+            return _status(lab)
+        return _run(arguments.command)
+    except LabError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    up = verbs.add_parser("up", help="bring the lab up; bare hosts in a few seconds")
+    up.add_argument("--fresh", action="store_true", help="if it is up, make the hosts bare again")
+    up.add_argument("--k3s", type=Path, metavar="PATH", help="serve this real K3s executable")
+    up.add_argument("--install-script", type=Path, metavar="PATH", help="and this install script")
+    up.add_argument("--k3s-version", metavar="V", help="and call it this, such as v1.34.1+k3s1")
+    verbs.add_parser("down", help="end and delete everything but the caches")
+    shell = verbs.add_parser("shell", help="a root shell in a host")
+    shell.add_argument("host")
+    verbs.add_parser("status", help="hosts, addresses, pids, whether SSH answers")
+    run = verbs.add_parser("run", help="run a command in the lab's network: run -- CMD ARG…")
+    run.add_argument("command", nargs=argparse.REMAINDER)
+    return parser
+
+
+def _up(lab: Lab, arguments: argparse.Namespace) -> int:
+    given = (arguments.k3s, arguments.install_script, arguments.k3s_version)
+    if any(given) and not all(given):
+        raise LabError("--k3s, --install-script and --k3s-version go together")
+    source = releases.real(*given) if all(given) else None
+    began = time.monotonic()
+    if lab.up(source):
+        print(f"the lab is up ({time.monotonic() - began:.1f} s)")
+    elif arguments.fresh:
+        lab.fresh()
+        print(f"the hosts are bare again ({time.monotonic() - began:.1f} s)")
+    else:
+        print("the lab is up already; --fresh makes its hosts bare again")
+    return 0
+
+
+def _status(lab: Lab) -> int:
+    print("up" if lab.is_up() else "down")
+    for host, pid, reachable in lab.status():
+        state = f"pid {pid}" if pid else "off"
+        ssh = "ssh ok" if reachable else "no ssh"
+        print(f"{host.name:14} {host.address:16} {host.role:13} {state:12} {ssh}")
+    return 0 if lab.is_up() else 1
+
+
+def _run(words: Sequence[str]) -> int:
+    words = words[1:] if words[:1] == ["--"] else words
+    if not words:
+        raise LabError("run what? python -m tests.lab run -- CMD ARG…")
+    if not network.exists():
+        raise LabError("the lab is not up")
+    inside = network.inside(words)
+    # Replaces this process: signals, terminal and exit status are the command's own.
+    os.execvp(inside[0], inside)
