@@ -1,0 +1,306 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from k3s_tui.core.contract import Change, Problem
+from k3s_tui.core.errors import StepFailed
+from k3s_tui.core.secret import Secret
+from k3s_tui.hosts.script import PRELUDE, quote
+from k3s_tui.resources.file import File, FileState
+from k3s_tui.resources.service import Service, ServiceState
+from tests.unit.hands import ME, LocalHands
+from tests.unit.resources.systemctl import Systemctl
+from tests.unit.shells import SHELLS, run
+
+UNIT = "lb.service"
+RESTARTED = ["daemon-reload", f"enable {UNIT}", f"restart {UNIT}"]
+BACK = [*RESTARTED, *RESTARTED]
+
+
+@pytest.fixture
+def systemd(hands: LocalHands, tmp_path: Path) -> Systemctl:
+    return Systemctl(hands, tmp_path / "systemd")
+
+
+class Site:
+    """A service of two files in a folder; it runs on what it read at its last start."""
+
+    def __init__(self, root: Path, systemd: Systemctl) -> None:
+        self.root = root
+        self.conf = root / "etc/lb.conf"
+        self.env = root / "etc/env"
+        self.live = root / "live"
+        # What a program does: read its files, or refuse to start on them.
+        conf, env, live = (quote(str(path)) for path in (self.conf, self.env, self.live))
+        systemd.put(
+            f"{UNIT}.start",
+            f"! grep -q crash {conf} && cat {conf} {env} >{live}",
+        )
+
+    def service(self, conf: str = "listen 1\n", env: str = "A=1\n") -> Service:
+        return Service(
+            UNIT,
+            (
+                File(str(self.conf), conf, "0644", ME),
+                File(str(self.env), Secret(env), "0600", ME),
+            ),
+            ready=f"! grep deaf {quote(str(self.live))}",
+            ready_seconds=0,
+            state_folder=str(self.root / "state"),
+        )
+
+    def names(self) -> list[str]:
+        """All that lies in the folder: there must be no left-overs."""
+        return sorted(path.name for path in self.conf.parent.iterdir())
+
+    def loaded(self) -> str:
+        return self.live.read_text()
+
+
+def dying(service: Service, stage: str) -> Service:
+    """The same, killed at one of its texts."""
+    texts: dict[str, Any] = {stage: "kill -9 $$"}
+    return replace(service, **texts)
+
+
+@pytest.fixture
+def site(root: Path, systemd: Systemctl) -> Site:
+    return Site(root, systemd)
+
+
+async def test_first(hands: LocalHands, site: Site, systemd: Systemctl) -> None:
+    change = await hands.settle(site.service())
+    assert change.summary == (f"{UNIT}: create {site.conf}, create {site.env}, start, enable")
+    assert "+listen 1" in change.diff
+    assert "A=1" not in change.diff
+    assert systemd.log == RESTARTED
+    assert site.loaded() == "listen 1\nA=1\n"
+    assert site.names() == ["env", "lb.conf"]
+
+
+async def test_what_is_loaded_is_left_alone(
+    hands: LocalHands, site: Site, systemd: Systemctl
+) -> None:
+    await hands.settle(site.service())
+    assert site.service().diff(await hands.look(site.service())) is None
+
+
+async def test_a_changed_file_is_named_and_loaded(
+    hands: LocalHands, site: Site, systemd: Systemctl
+) -> None:
+    await hands.settle(site.service())
+    assert systemd.log == RESTARTED
+    change = await hands.settle(site.service("listen 2\n"))
+    assert change.summary == f"{UNIT}: write {site.conf}, restart"
+    assert systemd.log == RESTARTED
+    change = await hands.settle(site.service("listen 2\n", "A=2\n"))
+    assert change.summary == f"{UNIT}: write {site.env}, restart"
+    assert (change.diff, site.loaded()) == ("", "listen 2\nA=2\n")
+    assert site.names() == ["env", "lb.conf"]
+
+
+async def test_drift_on_the_host(hands: LocalHands, site: Site, systemd: Systemctl) -> None:
+    await hands.settle(site.service())
+    site.conf.write_text("listen 9\n")
+    assert systemd.log
+    change = await hands.settle(site.service())
+    # Whether somebody restarted it on that, nobody knows.
+    assert change.summary == f"{UNIT}: write {site.conf}, restart"
+    assert "-listen 9\n+listen 1\n" in change.diff
+    assert systemd.log == RESTARTED
+
+
+async def test_an_input_is_loaded(hands: LocalHands, site: Site, systemd: Systemctl) -> None:
+    await hands.settle(site.service())
+    assert systemd.log
+    change = await hands.settle(replace(site.service(), inputs=("new certificate",)))
+    assert change.summary == f"{UNIT}: restart"
+    assert systemd.log == RESTARTED
+
+
+async def test_what_needs_no_restart(hands: LocalHands, site: Site, systemd: Systemctl) -> None:
+    await hands.settle(site.service())
+    site.conf.chmod(0o600)
+    systemd.put(f"{UNIT}.enabled", "disabled")
+    assert systemd.log
+    change = await hands.settle(site.service())
+    assert change.summary == f"{UNIT}: set mode 0600 → 0644 of {site.conf}, enable"
+    assert systemd.log == [f"enable {UNIT}"]
+
+
+async def test_a_stopped_service_is_started(
+    hands: LocalHands, site: Site, systemd: Systemctl
+) -> None:
+    await hands.settle(site.service())
+    systemd.put(f"{UNIT}.active", "inactive")
+    change = await hands.settle(site.service())
+    assert change.summary == f"{UNIT}: start"
+
+
+async def test_the_own_check_refuses(hands: LocalHands, site: Site, systemd: Systemctl) -> None:
+    await hands.settle(site.service())
+    assert systemd.log
+    # The second line fails, not the last: each line counts.
+    check = 'cat >/dev/null\n[ -s "$staged_1" ]\ngrep "listen 1" "$staged_0"\ntrue'
+    refused = replace(site.service("listen 2\n"), validate=check)
+    with pytest.raises(StepFailed, match="its own check refuses the new files; nothing was"):
+        await refused.apply(hands, Change(""))
+    assert site.conf.read_text() == "listen 1\n"
+    assert (systemd.log, site.names()) == ([], ["env", "lb.conf"])
+    assert site.service().diff(await hands.look(site.service())) is None
+    await hands.settle(replace(refused, validate=check.replace("listen 1", "listen 2")))
+
+
+async def test_a_check_in_place(hands: LocalHands, site: Site, systemd: Systemctl) -> None:
+    await hands.settle(site.service())
+    assert systemd.log
+    check = f"grep 'listen 1' {quote(str(site.conf))}\ntrue"
+    refused = replace(site.service("listen 2\n"), verify_placed=check)
+    with pytest.raises(StepFailed, match="placed files fails; the files of before are back"):
+        await refused.apply(hands, Change(""))
+    # The unit never heard of it.
+    assert systemd.log == []
+    assert (site.conf.read_text(), site.names()) == ("listen 1\n", ["env", "lb.conf"])
+    assert site.service().diff(await hands.look(site.service())) is None
+
+
+@pytest.mark.parametrize("conf", ["crash\n", "deaf\n"])
+async def test_a_version_that_does_not_work(
+    hands: LocalHands, site: Site, systemd: Systemctl, conf: str
+) -> None:
+    await hands.settle(site.service())
+    assert systemd.log
+    with pytest.raises(StepFailed, match="of before are back, and it runs on them") as caught:
+        await site.service(conf, "A=2\n").apply(hands, Change(""))
+    assert f"last words of {UNIT}" in caught.value.tail
+    assert "journalctl" in caught.value.hint
+    assert systemd.log == BACK
+    assert (site.loaded(), site.names()) == ("listen 1\nA=1\n", ["env", "lb.conf"])
+    assert site.service().diff(await hands.look(site.service())) is None
+
+
+@pytest.mark.parametrize("conf", ["crash\n", "deaf\n"])
+async def test_a_first_version_that_does_not_work(
+    hands: LocalHands, site: Site, systemd: Systemctl, conf: str
+) -> None:
+    with pytest.raises(StepFailed, match="it is stopped, and its files are removed again"):
+        await site.service(conf).apply(hands, Change(""))
+    assert systemd.log == [*RESTARTED, f"disable {UNIT} --now", "daemon-reload"]
+    assert site.names() == []
+    await hands.settle(site.service())
+
+
+async def test_neither_new_nor_old_works(hands: LocalHands, site: Site, systemd: Systemctl) -> None:
+    await hands.settle(site.service())
+    systemd.put("fails", "restart")
+    with pytest.raises(StepFailed, match="but it does not run on them either"):
+        await site.service("listen 2\n").apply(hands, Change(""))
+    assert site.conf.read_text() == "listen 1\n"
+    # Nobody knows what is loaded: the next run restarts.
+    systemd.put("fails", "")
+    assert (await hands.settle(site.service())).summary == f"{UNIT}: restart"
+
+
+@pytest.mark.parametrize("stage", ["validate", "verify_placed", "activate", "ready"])
+@pytest.mark.parametrize("first", [True, False])
+async def test_a_kill_is_mended_by_the_next_run(
+    hands: LocalHands, site: Site, systemd: Systemctl, stage: str, first: bool
+) -> None:
+    if not first:
+        await hands.settle(site.service())
+    wanted = site.service("listen 2\n", "A=2\n")
+    with pytest.raises(StepFailed):
+        await dying(wanted, stage).apply(hands, Change(""))
+    await hands.settle(wanted)
+    assert (site.loaded(), site.names()) == ("listen 2\nA=2\n", ["env", "lb.conf"])
+
+
+@pytest.mark.parametrize("stage", ["verify_placed", "activate", "ready"])
+async def test_after_a_kill_the_last_good_version_is_still_known(
+    hands: LocalHands, site: Site, systemd: Systemctl, stage: str
+) -> None:
+    await hands.settle(site.service())
+    with pytest.raises(StepFailed):
+        await dying(site.service("deaf\n"), stage).apply(hands, Change(""))
+    assert site.conf.read_text() == "deaf\n"
+    with pytest.raises(StepFailed, match="it runs on them"):
+        await site.service("deaf 2\n").apply(hands, Change(""))
+    assert site.loaded() == "listen 1\nA=1\n"
+
+
+@pytest.mark.parametrize("stage", ["verify_placed", "activate", "ready"])
+async def test_after_a_kill_wanting_the_old_version_again_restarts(
+    hands: LocalHands, site: Site, systemd: Systemctl, stage: str
+) -> None:
+    await hands.settle(site.service())
+    with pytest.raises(StepFailed):
+        await dying(site.service("listen 2\n"), stage).apply(hands, Change(""))
+    # Even with the old content put back by hand: what is loaded is what is in doubt.
+    site.conf.write_text("listen 1\n")
+    assert (await hands.settle(site.service())).summary == f"{UNIT}: restart"
+    assert site.loaded() == "listen 1\nA=1\n"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+async def test_a_script_that_arrives_in_part_does_nothing(
+    tmp_path: Path, root: Path, shell: str
+) -> None:
+    hands = LocalHands(shell, tmp_path / "tools")
+    site = Site(root, Systemctl(hands, tmp_path / "systemd"))
+    await site.service().apply(hands, Change(""))
+    await site.service("listen 2\n").apply(hands, Change(""))
+    lines = hands.scripts[-1].splitlines(keepends=True)
+    assert lines[-2:] == ["main\n", "exit\n"]
+    await hands.settle(site.service())
+    before = site.conf.stat(), site.names(), site.loaded()
+    for cut in range(0, len(lines) - 1, 9):
+        run(shell, PRELUDE + f"PATH={quote(str(hands.tools))}:$PATH\n" + "".join(lines[:cut]))
+        assert (site.conf.stat(), site.names(), site.loaded()) == before
+
+
+async def test_without_files(hands: LocalHands, root: Path, systemd: Systemctl) -> None:
+    systemd.unit(UNIT, active="inactive")
+    service = Service(UNIT, inputs=("x",), state_folder=str(root))
+    assert (await hands.settle(service)).summary == f"{UNIT}: start"
+    systemd.put("fails", "restart")
+    with pytest.raises(StepFailed, match=r"^lb\.service: it cannot be activated$"):
+        await replace(service, inputs=("y",)).apply(hands, Change(""))
+
+
+RIGHT = File("/etc/x", "x")
+SERVICE = Service("x.service", (RIGHT,), verb="reload")
+LOADED = ServiceState(SERVICE.stamp, (RIGHT.state,), "active", "enabled")
+
+
+@pytest.mark.parametrize(
+    ("now", "summary"),
+    [
+        (LOADED, None),
+        (replace(LOADED, active="reloading"), None),
+        (replace(LOADED, enabled="enabled-runtime"), None),
+        (replace(LOADED, stamp=""), "reload"),
+        (replace(LOADED, active="failed"), "start"),
+        (replace(LOADED, stamp="", active="activating"), "reload"),
+        (replace(LOADED, enabled="masked"), "enable"),
+        (replace(LOADED, files=(FileState("absent"),)), "create /etc/x, reload"),
+    ],
+)
+def test_what_a_plan_says(now: ServiceState, summary: str | None) -> None:
+    change = SERVICE.diff(now)
+    if summary is None:
+        assert change is None
+    else:
+        assert isinstance(change, Change)
+        assert change.summary == f"x.service: {summary}"
+
+
+def test_one_that_is_starting_is_waited_for() -> None:
+    assert isinstance(SERVICE.diff(replace(LOADED, active="activating")), Problem)
+
+
+def test_a_folder_in_the_way() -> None:
+    assert isinstance(SERVICE.diff(replace(LOADED, files=(FileState("folder"),))), Problem)
