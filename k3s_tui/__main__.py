@@ -1,0 +1,3 @@
+from k3s_tui.cli import main
+
+main()

@@ -1,0 +1,243 @@
+"""The command line.  It parses; everything else is imported only by the command that needs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from k3s_tui import __version__
+
+if TYPE_CHECKING:
+    from k3s_tui.headless.session import Options
+
+PROFILE = click.argument("profile", type=click.Path(path_type=Path, dir_okay=False))
+PASSPHRASE = click.option(
+    "--passphrase-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File whose first line is the secret store's passphrase.",
+)
+
+
+def hosts_options(command: Any) -> Any:
+    """The flags of every command that connects."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="One JSON event per line."),
+        click.option("-v", "--verbose", is_flag=True, help="Also what is as wanted, and logs."),
+        click.option("--only", multiple=True, help="Host, step id, or glob; with what it needs."),
+        click.option("--accept-host-key", is_flag=True, help="Pin host keys not known yet."),
+        PASSPHRASE,
+    ):
+        command = option(command)
+    return command
+
+
+class _Group(click.Group):
+    """`k3s-tui PROFILE` is the wizard on that profile: what is no command is a path."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and args[0] not in self.commands and Path(args[0]).suffix == ".toml":
+            return "wizard", _wizard, args
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Group, invoke_without_command=True)
+@click.version_option(__version__, prog_name="k3s-tui")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """From bare Linux hosts to a highly available K3s cluster on external PostgreSQL."""
+    if context.invoked_subcommand is None:
+        context.invoke(_wizard)
+
+
+@click.command(hidden=True)
+@click.argument("profile", required=False)
+def _wizard(profile: str | None = None) -> None:
+    name = profile or "PROFILE"
+    raise click.UsageError(
+        "the wizard is not part of this version; without it: "
+        f"k3s-tui check {name}, k3s-tui plan {name}, k3s-tui apply {name}"
+    )
+
+
+@cli.command()
+@PROFILE
+def check(profile: Path) -> int:
+    """Check a profile, offline."""
+    from k3s_tui.headless.check import check
+
+    return check(profile)
+
+
+@cli.command()
+@PROFILE
+@hosts_options
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 10 when something would change.")
+def plan(profile: Path, detailed_exitcode: bool, **flags: Any) -> int:
+    """Look at every host and say what apply would change."""
+    from k3s_tui.headless import commands
+
+    return commands.plan(_options(profile, flags), detailed=detailed_exitcode)
+
+
+@cli.command()
+@PROFILE
+@hosts_options
+@click.option("--yes", is_flag=True, help="Do not ask before changing hosts.")
+def apply(profile: Path, yes: bool, **flags: Any) -> int:
+    """Make the hosts what the profile wants, and verify it.  Run again to resume."""
+    from k3s_tui.headless import commands
+
+    return commands.apply(_options(profile, flags), yes=yes)
+
+
+@cli.command()
+@PROFILE
+@hosts_options
+def verify(profile: Path, **flags: Any) -> int:
+    """Prove what the cluster promises, refusals included.  Changes nothing."""
+    from k3s_tui.headless import commands
+
+    return commands.verify(_options(profile, flags))
+
+
+@cli.command()
+@click.option("--events", is_flag=True, help="The schema of --json's lines instead.")
+def schema(events: bool) -> int:
+    """Print the JSON schema of a profile."""
+    if events:
+        from k3s_tui.headless.jsonl import events_schema
+
+        document = events_schema()
+    else:
+        from k3s_tui.profile.schema import schema
+
+        document = schema()
+    print(json.dumps(document, indent=2, ensure_ascii=False))
+    return 0
+
+
+@cli.group()
+def secret() -> None:
+    """The encrypted store beside a profile.  Values are never arguments."""
+
+
+@secret.command()
+@PROFILE
+@PASSPHRASE
+def init(profile: Path, passphrase_file: Path | None) -> int:
+    """Make what is missing of a profile's secrets."""
+    from k3s_tui.headless import secrets
+
+    return secrets.init(profile, passphrase_file)
+
+
+@secret.command("set")
+@PROFILE
+@click.argument("key")
+@PASSPHRASE
+def set_(profile: Path, key: str, passphrase_file: Path | None) -> int:
+    """Put a value into the store: asked for, or the first line of standard input."""
+    from k3s_tui.headless import secrets
+
+    return secrets.set_value(profile, key, passphrase_file)
+
+
+@secret.command()
+@PROFILE
+@click.argument("key")
+@PASSPHRASE
+def get(profile: Path, key: str, passphrase_file: Path | None) -> int:
+    """Print one value of the store."""
+    from k3s_tui.headless import secrets
+
+    return secrets.get(profile, key, passphrase_file)
+
+
+@secret.command("list")
+@PROFILE
+@PASSPHRASE
+def list_(profile: Path, passphrase_file: Path | None) -> int:
+    """Print the names of what the store holds."""
+    from k3s_tui.headless import secrets
+
+    return secrets.list_keys(profile, passphrase_file)
+
+
+@secret.command()
+@PROFILE
+@PASSPHRASE
+@click.option(
+    "--new-passphrase-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File whose first line is the passphrase from now on.",
+)
+def rekey(profile: Path, passphrase_file: Path | None, new_passphrase_file: Path | None) -> int:
+    """Encrypt the store with another passphrase."""
+    from k3s_tui.headless import secrets
+
+    return secrets.change_passphrase(profile, passphrase_file, new_passphrase_file)
+
+
+def _options(profile: Path, flags: dict[str, Any]) -> Options:
+    from k3s_tui.headless.session import Options
+
+    return Options(
+        profile=profile,
+        json=flags["as_json"],
+        verbose=flags["verbose"],
+        accept_host_keys=flags["accept_host_key"],
+        passphrase_file=flags["passphrase_file"],
+        only=tuple(flags["only"]),
+    )
+
+
+def main() -> None:
+    """The entry point: every expected failure is a message and its exit code, never a traceback."""
+    from k3s_tui.core.errors import Exit, OperatorError
+
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        code = Exit.USAGE
+    except click.Abort:
+        code = Exit.INTERRUPTED
+    except OperatorError as error:
+        code = _tell(error)
+    except BrokenPipeError:
+        # `k3s-tui plan … | head`: nobody reads on, and that is all right.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = Exit.FAILED
+    except Exception:
+        code = _bug()
+    sys.exit(int(code or 0))
+
+
+def _tell(error: Any) -> int:
+    render = getattr(error, "render", None)
+    print(render() if render else f"error: {error}", file=sys.stderr)
+    if error.hint and not render:
+        print(f"try: {error.hint}", file=sys.stderr)
+    return int(error.exit)
+
+
+def _bug() -> int:
+    """A traceback is ours to read, not the operator's; values of variables are left out of it."""
+    import tempfile
+    import traceback
+
+    from k3s_tui.core.errors import Exit
+
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="k3s-tui-bug-", suffix=".txt", delete=False
+    ) as report:
+        report.write(f"k3s-tui {__version__}\n{traceback.format_exc()}")
+    print(
+        f"error: this is a bug in k3s-tui; the report to send us is {report.name}", file=sys.stderr
+    )
+    return Exit.BUG

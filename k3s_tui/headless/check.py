@@ -1,0 +1,20 @@
+"""`check`: is the profile right?  Offline, and without whatever talks to hosts."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from k3s_tui.core.errors import Exit
+from k3s_tui.profile.load import read
+
+
+def check(profile: Path) -> Exit:
+    """Raises ProfileInvalid, which says everything that is wrong."""
+    loaded = read(profile)
+    if loaded.warnings:
+        from k3s_tui.profile.render import render
+
+        print(render(loaded.warnings, loaded.source, str(profile)), file=sys.stderr)
+    print(f"{profile} is a valid profile of {len(loaded.profile.hosts)} hosts")
+    return Exit.OK

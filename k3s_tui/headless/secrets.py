@@ -1,0 +1,98 @@
+"""`secret …`: the store beside a profile, from the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from k3s_tui.core.ask import Ask
+from k3s_tui.core.errors import Exit
+from k3s_tui.core.events import AnyEvent
+from k3s_tui.core.secret import Secret
+from k3s_tui.headless.ask import NoTerminal, TerminalAsk
+from k3s_tui.profile import keeping
+from k3s_tui.profile.load import load
+from k3s_tui.profile.secrets import Resolver, read_secret_file
+
+
+def init(path: Path, passphrase_file: Path | None) -> Exit:
+    from k3s_tui.pki.authority import Authority
+
+    profile = load(path)
+
+    def make_ca() -> tuple[Secret, str]:
+        name = f"k3s-tui {profile.name} datastore CA"
+        authority = Authority.create(name, profile.pki.ca_days, datetime.now(UTC))
+        return authority.key, authority.certificate_pem
+
+    done = asyncio.run(keeping.init_store(profile, path, _resolver(path, passphrase_file), make_ca))
+    for key in done.made:
+        print(f"made {key}")
+    for key in done.kept:
+        print(f"kept {key}")
+    if done.made:
+        print(
+            "Back up this file and remember its passphrase: without them the cluster's "
+            "database cannot be read again.",
+            file=sys.stderr,
+        )
+    return Exit.OK
+
+
+def set_value(path: Path, key: str, passphrase_file: Path | None) -> Exit:
+    async def work() -> None:
+        ask = _ask()
+        if sys.stdin.isatty():
+            value = await ask.secret(f"Value of {key}", flag="standard input")
+        else:
+            value = Secret(sys.stdin.readline().rstrip("\r\n"))
+        resolver = _resolver(path, passphrase_file)
+        await keeping.set_secret(load(path), path, resolver, key, value)
+
+    asyncio.run(work())
+    print(f"set {key}")
+    return Exit.OK
+
+
+def get(path: Path, key: str, passphrase_file: Path | None) -> Exit:
+    load(path)
+    store = asyncio.run(_resolver(path, passphrase_file).store())
+    print(store.get(key).reveal())
+    return Exit.OK
+
+
+def list_keys(path: Path, passphrase_file: Path | None) -> Exit:
+    load(path)
+    for key in asyncio.run(_resolver(path, passphrase_file).store()):
+        print(key)
+    return Exit.OK
+
+
+def change_passphrase(path: Path, old_file: Path | None, new_file: Path | None) -> Exit:
+    async def work() -> None:
+        resolver = _resolver(path, old_file)
+        await resolver.store()
+        if new_file is not None:
+            new = read_secret_file(new_file, "the new passphrase")
+        else:
+            new = await Resolver(path, _ask(), environ={}).new_passphrase()
+        await keeping.rekey(path, resolver, new)
+
+    load(path)
+    asyncio.run(work())
+    print("encrypted with the new passphrase")
+    return Exit.OK
+
+
+def _resolver(path: Path, passphrase_file: Path | None) -> Resolver:
+    return Resolver(path, _ask(), passphrase_file=passphrase_file)
+
+
+def _ask() -> Ask:
+    return TerminalAsk(_unheard) if sys.stdin.isatty() else NoTerminal()
+
+
+def _unheard(_: AnyEvent) -> None:
+    """Nothing of these commands is recorded."""

@@ -1,0 +1,41 @@
+"""The table of contents, and the only place where one host's state meets another's."""
+
+from __future__ import annotations
+
+from k3s_tui.engine.graph import Steps
+from k3s_tui.procedure import (
+    agents,
+    datastore,
+    installation,
+    kubeconfig,
+    loadbalancer,
+    preflight,
+    servers,
+    verification,
+)
+from k3s_tui.procedure.site import Site
+
+
+def build(site: Site) -> Steps:
+    """Everything that makes five bare hosts a cluster, chapter by chapter."""
+    before = preflight.steps(site)
+    database = datastore.chapter(site)
+    source = installation.chapter(site)
+    control = servers.chapter(site, database, source)
+    balancer = loadbalancer.chapter(site)
+    workers = agents.chapter(site, source, control, balancer)
+    access = kubeconfig.chapter(site, control, balancer)
+    return (
+        *before,
+        *database.steps,
+        *source.steps,
+        *control.steps,
+        *balancer.steps,
+        *workers.steps,
+        *access.steps,
+    )
+
+
+def prove(site: Site) -> Steps:
+    """What shows that it is one: looked at afterwards, and whenever the operator asks."""
+    return verification.steps(site)

@@ -1,0 +1,113 @@
+"""Chapter: PostgreSQL, for the servers and nobody else, over mutual TLS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from k3s_tui.core.contract import Step
+from k3s_tui.engine.graph import Steps
+from k3s_tui.pki.profiles import datastore_server
+from k3s_tui.procedure.site import Site, host
+from k3s_tui.resources.certificate import HostCertificate
+from k3s_tui.resources.file import File
+from k3s_tui.resources.package import Packages
+from k3s_tui.resources.postgres.access import Access
+from k3s_tui.resources.postgres.cluster import Cluster
+from k3s_tui.resources.postgres.database import Database
+from k3s_tui.resources.postgres.ownership import Ownership
+from k3s_tui.resources.postgres.psql import Psql
+from k3s_tui.resources.postgres.role import Role
+from k3s_tui.resources.postgres.settings import Settings
+from k3s_tui.resources.postgres.settings_script import Tls
+
+FOLDER = "/etc/k3s-tui/postgresql"
+TLS = Tls(
+    certificate=f"{FOLDER}/current/tls.crt", key=f"{FOLDER}/current/tls.key", ca=f"{FOLDER}/ca.crt"
+)
+
+
+@dataclass(frozen=True)
+class Datastore:
+    """`ready` is what a server's login rests on."""
+
+    steps: Steps
+    ready: Steps
+
+
+def chapter(site: Site) -> Datastore:
+    wanted = site.profile.datastore
+    name = site.profile.datastore_host
+    here = host(name)
+    family = site.family(name)
+    psql = Psql(port=wanted.port)
+
+    ownership = Step(
+        f"{name}/preflight/ownership",
+        here,
+        Ownership(psql, wanted.database, site.credentials.token),
+    )
+    packages = Step(
+        f"{name}/packages",
+        here,
+        Packages(family.packages_for("postgresql", "openssl"), family),
+        within=900,
+    )
+    cluster = Step(
+        f"{name}/datastore/cluster", here, Cluster(psql, family.postgres.initdb), (packages,)
+    )
+    role = Step(
+        f"{name}/datastore/role",
+        here,
+        Role(psql, wanted.user, site.credentials.datastore_password),
+        (cluster,),
+    )
+    database = Step(
+        f"{name}/datastore/database", here, Database(psql, wanted.database, wanted.user), (role,)
+    )
+    ca = Step(
+        f"{name}/datastore/ca",
+        here,
+        File(TLS.ca, site.authority.certificate_pem),
+    )
+    certificate = Step(
+        f"{name}/datastore/certificate",
+        here,
+        HostCertificate(
+            FOLDER,
+            datastore_server(wanted.hostname, (site.address(name),)),
+            site.authority,
+            site.profile.pki.leaf_days,
+            owner=f"{family.postgres.user}:{family.postgres.user}",
+        ),
+        (packages, ca),
+    )
+    settings: Step[Any] = Step(
+        f"{name}/datastore/settings",
+        here,
+        lambda seen: Settings(
+            psql,
+            config_file=seen[cluster].config_file,
+            data_directory=seen[cluster].data_directory,
+            tls=TLS,
+            addresses=("localhost", site.address(name)),
+            restart=f"systemctl restart {seen[cluster].unit}",
+            inputs=f"{seen[certificate].fingerprint} {seen[ca].digest}",
+            unit=seen[cluster].unit,
+        ),
+        (cluster, ca, certificate),
+    )
+    access: Step[Any] = Step(
+        f"{name}/datastore/access",
+        here,
+        lambda seen: Access(
+            psql,
+            hba_file=seen[cluster].hba_file,
+            database=wanted.database,
+            role=wanted.user,
+            servers=tuple(site.source(server, name) for server in site.profile.servers),
+        ),
+        (cluster, role, database, settings),
+    )
+    steps = (ownership, packages, cluster, role, database, ca, certificate, settings, access)
+    return Datastore(steps, ready=(role, database, settings, access))

@@ -1,0 +1,241 @@
+"""One profile on its hosts: connect, look, plan, run, verify.
+
+What every front end drives, and nothing of how it looks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+
+from k3s_tui.core.ask import Ask
+from k3s_tui.core.contract import LAPTOP, Host
+from k3s_tui.core.errors import HostKeyUnknown
+from k3s_tui.core.events import Emit
+from k3s_tui.core.secret import Redactor, Secret
+from k3s_tui.engine.connection import Connection, close_all, open_all
+from k3s_tui.engine.graph import select
+from k3s_tui.engine.lock import RunIdentity
+from k3s_tui.engine.look import Lookout
+from k3s_tui.engine.plan import Item, Plan, make_plan
+from k3s_tui.engine.run import Run
+from k3s_tui.hosts import facts
+from k3s_tui.hosts.facts import Facts
+from k3s_tui.hosts.local import local_transport
+from k3s_tui.hosts.ssh import Connector
+from k3s_tui.hosts.target import Target, parse_jump
+from k3s_tui.hosts.transport import Transport
+from k3s_tui.pki.authority import Authority
+from k3s_tui.procedure import cluster
+from k3s_tui.procedure.site import Clock, Credentials, Site, peers_of
+from k3s_tui.profile import lockfile
+from k3s_tui.profile.model import Profile
+from k3s_tui.profile.neighbours import lock_file
+from k3s_tui.profile.secrets import Resolver
+
+DISKS = ("/var/lib", "/tmp")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the operator asked for.
+
+    `identity` is given when hosts are to be locked; `accept_host_keys` pins unknown keys without
+    asking.  `only` are patterns as in `engine.graph.select`.
+    """
+
+    profile_path: Path
+    profile: Profile
+    identity: RunIdentity | None = None
+    accept_host_keys: bool = False
+    only: Sequence[str] = ()
+
+
+class Deployment:
+    """Holds the connections while it is entered.
+
+    Entering resolves the secrets, connects to every host, and reads its facts.  Raises
+    OperatorError, or ExceptionGroup of them when several hosts have something to say.
+    """
+
+    def __init__(
+        self, order: Order, secrets: Resolver, ask: Ask, emit: Emit, redact: Redactor
+    ) -> None:
+        self._order = order
+        self._secrets = secrets
+        self._ask = ask
+        self._emit = emit
+        self._redact = redact
+        self._introducing = asyncio.Lock()
+        self._pins: dict[str, str] = {}
+        self._connector = Connector(ask=ask)
+        self._fleet: dict[Host, Connection] = {}
+        self._lookout = Lookout(self._fleet, emit)
+        self._site: Site | None = None
+
+    async def __aenter__(self) -> Deployment:
+        try:
+            await self._open()
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._close()
+
+    async def plan(self) -> Plan:
+        """What is, what would change, and why anything is refused."""
+        steps = select(cluster.build(self._known), self._order.only)
+        return await make_plan(steps, self._lookout, self._emit)
+
+    def run(self, plan: Plan) -> Run:
+        """A run of that plan, not started yet, so that its caller can stop it."""
+        return Run(plan, self._fleet, self._lookout, self._emit)
+
+    def verification(self) -> Run:
+        """A run that changes nothing: every proof is looked at, and waited for a little."""
+        steps = cluster.prove(self._known)
+        return self.run(Plan({step: Item(step, "later") for step in steps}))
+
+    @property
+    def _known(self) -> Site:
+        assert self._site is not None, "a Deployment is used as a context manager"
+        return self._site
+
+    async def _open(self) -> None:
+        order = self._order
+        secrets = await self._secrets.cluster(order.profile)
+        sudo = await self._sudo_password()
+        self._redact.learn(
+            [secrets.datastore_password, secrets.token, secrets.agent_token, secrets.ca_key]
+        )
+        authority = Authority.from_pem(secrets.ca_key, secrets.ca_certificate)
+        recorded = lockfile.load(lock_file(order.profile_path))
+        self._pins = dict(recorded.host_keys)
+
+        self._fleet[LAPTOP] = Connection(LAPTOP, _local, self._emit)
+        for name in order.profile.hosts:
+            self._fleet[Host(name)] = Connection(
+                Host(name), self._connect(name, sudo), self._emit, order.identity
+            )
+        await open_all(self._fleet)
+        found = await _look_at_all(self._fleet, order.profile)
+        self._site = Site(
+            profile=order.profile,
+            profile_path=order.profile_path,
+            facts={name: look.facts for name, look in found.items()},
+            clocks={name: look.clock for name, look in found.items()},
+            credentials=Credentials(secrets.datastore_password, secrets.token, secrets.agent_token),
+            authority=authority,
+            recorded=recorded.checksums(
+                order.profile.k3s.version, order.profile.install.script_url
+            ),
+        )
+
+    async def _sudo_password(self) -> Secret | None:
+        reference = self._order.profile.ssh.sudo_password
+        if reference is None:
+            return None
+        password = await self._secrets.resolve(reference, "ssh.sudo-password")
+        self._redact.learn([password])
+        return password
+
+    def _connect(self, name: str, sudo: Secret | None) -> Callable[[], Awaitable[Transport]]:
+        async def connect() -> Transport:
+            target = self._target(name, sudo)
+            try:
+                return await self._connector.connect(target)
+            except HostKeyUnknown as unknown:
+                pinned = await self._introduce(unknown)
+                # The unknown one may have been a jump host on the way.
+                jump = target.jump
+                if unknown.host != name and jump is not None:
+                    target = replace(target, jump=replace(jump, host_key=pinned))
+                else:
+                    target = replace(target, host_key=pinned)
+                return await self._connector.connect(target)
+
+        return connect
+
+    async def _introduce(self, unknown: HostKeyUnknown) -> str:
+        """Pin a key that the operator accepts; raises HostKeyUnknown when it is not accepted."""
+        async with self._introducing:
+            if not self._order.accept_host_keys:
+                question = (
+                    f"{unknown.host} shows the host key {unknown.fingerprint}, "
+                    "which is not known yet. Is it the right one?"
+                )
+                if not await self._ask.confirm(question, flag="--accept-host-key"):
+                    raise unknown
+            lockfile.pin_host_keys(lock_file(self._order.profile_path), {unknown.host: unknown.key})
+            self._pins[unknown.host] = unknown.key
+            return unknown.key
+
+    def _target(self, name: str, sudo: Secret | None) -> Target:
+        profile = self._order.profile
+        entry = profile.hosts[name]
+        return Target(
+            name=name,
+            address=entry.address,
+            port=profile.ssh_port(name),
+            user=profile.ssh_user(name),
+            identity=profile.ssh.identity,
+            jump=self._jump(entry.jump),
+            become=profile.ssh.become,
+            sudo_password=sudo,
+            host_key=self._pins.get(name),
+            connect_timeout=profile.ssh.connect_timeout,
+        )
+
+    def _jump(self, through: str | None) -> Target | None:
+        """Another host of the profile, or `[user@]host[:port]`."""
+        if through is None:
+            return None
+        if through in self._order.profile.hosts:
+            return self._target(through, None)
+        return parse_jump(
+            through,
+            identity=self._order.profile.ssh.identity,
+            host_key=self._pins.get(through),
+        )
+
+    async def _close(self) -> None:
+        await close_all(self._fleet)
+        await self._connector.close()
+
+
+@dataclass(frozen=True)
+class _Look:
+    facts: Facts
+    clock: Clock
+
+
+async def _look_at_all(fleet: Mapping[Host, Connection], profile: Profile) -> dict[str, _Look]:
+    script = facts.script(peers=peers_of(profile), paths=DISKS)
+    looks = await asyncio.gather(
+        *(_look_at(fleet[Host(name)].transport, script) for name in profile.hosts)
+    )
+    return dict(zip(profile.hosts, looks, strict=True))
+
+
+async def _look_at(transport: Transport, script: str) -> _Look:
+    asked = time.time()
+    result = await transport.exec(script)
+    answered = time.time()
+    found = facts.parse(result.out)
+    ahead, error = facts.skew(asked, answered, found)
+    return _Look(found, Clock(ahead, error))
+
+
+async def _local() -> Transport:
+    return local_transport()

@@ -1,0 +1,132 @@
+"""Chapter: what K3s is installed from.
+
+The install script and the binary of the pinned version are fetched by each node and compared with
+the sums that were recorded when they were first used: every host, and every later run, gets the
+same bytes or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from k3s_tui.core.contract import LAPTOP, Check, Seen, Step
+from k3s_tui.engine.graph import Steps
+from k3s_tui.procedure.site import Site, host
+from k3s_tui.procedure.versions import ARCHITECTURES, binary_name
+from k3s_tui.profile.neighbours import lock_file
+from k3s_tui.resources.download import Download
+from k3s_tui.resources.file import FileState
+from k3s_tui.resources.k3s.service import SCRIPT_PATH
+from k3s_tui.resources.laptop import RecordedSums
+from k3s_tui.resources.package import Packages
+
+RELEASES = "https://github.com/k3s-io/k3s/releases/download"
+BINARY_PATH = "/usr/local/bin/k3s"
+SCRIPT = "install.sh"
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Where each node's script and binary come into being."""
+
+    steps: Steps
+    packages: Mapping[str, Step[Any]]
+    needs: Mapping[str, Steps]
+    """By node: what has to be there before K3s can be installed on it."""
+
+    def binary(self, node: str) -> Step[FileState]:
+        return next(step for step in self.needs[node] if step.id.endswith("/binary"))
+
+
+@dataclass(frozen=True)
+class _Artifact:
+    """One file of the release, as one node needs it."""
+
+    name: str
+    url: str
+    path: str
+    mode: str
+
+
+def chapter(site: Site) -> Installation:
+    packages = {name: _packages(site, name) for name in site.profile.k3s_nodes}
+    wanted = [(node, a) for node in site.profile.k3s_nodes for a in _artifacts(site, node)]
+
+    # Who fetches an artifact of unknown sum first is whom the others are compared with.
+    first: dict[str, Step[FileState]] = {}
+    for node, artifact in wanted:
+        if artifact.name not in site.recorded and artifact.name not in first:
+            first[artifact.name] = _fetch(node, artifact, None, (packages[node],))
+    recorded = _record(site, first)
+
+    fetched: dict[str, list[Step[Any]]] = {node: [] for node in packages}
+    for node, artifact in wanted:
+        own = first.get(artifact.name)
+        if own is not None and own.host == host(node):
+            fetched[node].append(own)
+        elif artifact.name in site.recorded:
+            download = _download(artifact, site.recorded[artifact.name])
+            fetched[node].append(_fetch(node, artifact, download, (packages[node],)))
+        else:
+            compare = _like_the_first(artifact, recorded)
+            fetched[node].append(_fetch(node, artifact, compare, (packages[node], recorded)))
+    return Installation(
+        steps=(
+            *packages.values(),
+            *(step for steps in fetched.values() for step in steps),
+            recorded,
+        ),
+        packages=packages,
+        needs={node: (packages[node], *fetched[node], recorded) for node in packages},
+    )
+
+
+def _packages(site: Site, name: str) -> Step[Any]:
+    family = site.family(name)
+    names = family.packages_for("openssl", "download", "iptables")
+    return Step(f"{name}/packages", host(name), Packages(names, family), within=900)
+
+
+def _artifacts(site: Site, name: str) -> Iterator[_Artifact]:
+    """What one node needs, by its architecture."""
+    arch = ARCHITECTURES.get(site.facts[name].arch)
+    yield _Artifact(SCRIPT, site.profile.install.script_url, SCRIPT_PATH, "0700")
+    if arch is not None:  # the preflight has said why nothing fits
+        release = quote(site.profile.k3s.version, safe="")
+        url = f"{RELEASES}/{release}/{binary_name(arch)}"
+        yield _Artifact(f"k3s-{arch}", url, BINARY_PATH, "0755")
+
+
+def _download(artifact: _Artifact, digest: str | None) -> Download:
+    return Download(artifact.url, artifact.path, digest, artifact.mode)
+
+
+def _fetch(node: str, artifact: _Artifact, ensure: Any, needs: Steps) -> Step[FileState]:
+    what = "binary" if artifact.path == BINARY_PATH else "script"
+    return Step(
+        f"{node}/installation/{what}",
+        host(node),
+        ensure or _download(artifact, None),
+        needs,
+        within=900,
+    )
+
+
+def _record(site: Site, first: Mapping[str, Step[FileState]]) -> Step[Mapping[str, str]]:
+    def sums(seen: Seen) -> Check[Mapping[str, str]]:
+        found = {name: seen[step].digest for name, step in first.items()}
+        return RecordedSums(
+            lock_file(site.profile_path),
+            site.profile.k3s.version,
+            site.profile.install.script_url,
+            {**site.recorded, **found},
+        )
+
+    return Step("laptop/installation/checksums", LAPTOP, sums, tuple(first.values()))
+
+
+def _like_the_first(artifact: _Artifact, recorded: Step[Mapping[str, str]]) -> Any:
+    return lambda seen: _download(artifact, seen[recorded][artifact.name])

@@ -1,0 +1,148 @@
+"""Chapter: the servers, one after the other.
+
+A server's K3s starts, or starts again, only when the one before it is Ready: at the first start
+because the first one makes the cluster, later because the others keep the API up meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from k3s_tui.core.contract import Step
+from k3s_tui.engine.graph import Steps
+from k3s_tui.pki.profiles import datastore_client
+from k3s_tui.procedure.datastore import Datastore
+from k3s_tui.procedure.installation import Installation
+from k3s_tui.procedure.proofs import datastore_login, deployed_pair
+from k3s_tui.procedure.site import Site, host
+from k3s_tui.resources.block import Block
+from k3s_tui.resources.certificate import HostCertificate
+from k3s_tui.resources.file import File
+from k3s_tui.resources.k3s import config
+from k3s_tui.resources.k3s.cluster_ca import ClusterCa
+from k3s_tui.resources.k3s.foreign import NoForeignK3s
+from k3s_tui.resources.k3s.nodes import NodeReady
+from k3s_tui.resources.k3s.service import server_service
+
+FOLDER = "/etc/k3s-tui/datastore"
+"""A server's CA, certificate and key for PostgreSQL.  Not below /etc/rancher, which K3s's own
+uninstall script removes."""
+
+FILES = config.DatastoreFiles(
+    ca=f"{FOLDER}/ca.crt",
+    certificate=f"{FOLDER}/current/tls.crt",
+    key=f"{FOLDER}/current/tls.key",
+)
+
+
+@dataclass(frozen=True)
+class Servers:
+    """`ready` is each server's readiness, by name; `ca` the hash of the cluster's CA."""
+
+    steps: Steps
+    ready: Mapping[str, Step[Any]]
+    ca: Step[str]
+
+
+def chapter(site: Site, database: Datastore, source: Installation) -> Servers:
+    steps: list[Step[Any]] = []
+    ready: dict[str, Step[Any]] = {}
+    for name in site.profile.servers:
+        before = tuple(ready.values())[-1:]
+        own = _server(site, name, database, source, before)
+        steps += own
+        ready[name] = own[-1]
+    first = next(iter(ready))
+    ca: Step[str] = Step(f"{first}/servers/ca", host(first), ClusterCa(), (ready[first],))
+    return Servers((*steps, ca), ready, ca)
+
+
+def _server(
+    site: Site, name: str, database: Datastore, source: Installation, before: Steps
+) -> Steps:
+    here = host(name)
+    theirs = foreign(name)
+    entry = _hosts_entry(site, name)
+    ca = Step(
+        f"{name}/servers/datastore-ca",
+        here,
+        File(FILES.ca, site.authority.certificate_pem, folder_mode="0700"),
+    )
+    certificate = Step(
+        f"{name}/servers/certificate",
+        here,
+        HostCertificate(
+            FOLDER,
+            datastore_client(site.profile.datastore.user, name),
+            site.authority,
+            site.profile.pki.leaf_days,
+        ),
+        (source.packages[name], ca),
+    )
+    proof = datastore_login(site, name, (*entry, *database.ready))
+    pair = deployed_pair(site, name, FILES, (*entry, ca, certificate, *database.ready))
+    binary = source.binary(name)
+    public = config.server_config(
+        node_of(site, name), _tls_san(site, name), FILES, site.profile.k3s.server_config
+    )
+    secrets = config.server_secrets(
+        site.credentials.token, site.credentials.agent_token, _endpoint(site)
+    )
+    service: Step[Any] = Step(
+        f"{name}/servers/k3s",
+        here,
+        lambda seen: server_service(
+            public,
+            secrets,
+            port=site.api_port,
+            inputs=(seen[binary].digest, seen[ca].digest, seen[certificate].fingerprint),
+        ),
+        (theirs, *source.needs[name], *entry, ca, certificate, proof, pair, *before),
+        within=600,
+    )
+    ready = Step(
+        f"{name}/servers/ready",
+        here,
+        NodeReady(name, site.profile.k3s.version, site.address(name), server=True),
+        (service,),
+        within=300,
+    )
+    return (theirs, *entry, ca, certificate, proof, pair, service, ready)
+
+
+def foreign(name: str) -> Step[Any]:
+    return Step(f"{name}/preflight/foreign-k3s", host(name), NoForeignK3s())
+
+
+def node_of(site: Site, name: str) -> config.Node:
+    entry = site.profile.hosts[name]
+    return config.Node(name, site.address(name), entry.labels, entry.taints)
+
+
+def _hosts_entry(site: Site, name: str) -> Steps:
+    wanted = site.profile.datastore
+    if wanted.hosts_entry == "never":
+        return ()
+    line = f"{site.address(site.profile.datastore_host)} {wanted.hostname}\n"
+    block = Block("/etc/hosts", line, at="bottom")
+    return (Step(f"{name}/servers/hosts-entry", host(name), block),)
+
+
+def _tls_san(site: Site, name: str) -> list[str]:
+    """The same on every server: each may answer for the registration address."""
+    wanted = [site.profile.loadbalancer.address, *site.profile.k3s.tls_san]
+    wanted.append(site.address(site.profile.loadbalancer_host))
+    return list(dict.fromkeys(wanted))
+
+
+def _endpoint(site: Site) -> config.Secret:
+    wanted = site.profile.datastore
+    return config.datastore_endpoint(
+        wanted.user,
+        site.credentials.datastore_password,
+        wanted.hostname,
+        wanted.port,
+        wanted.database,
+    )

@@ -1,0 +1,84 @@
+"""Chapter: it is a cluster, it is highly available, and it lets nobody else in."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from k3s_tui.core.contract import Step
+from k3s_tui.engine.graph import Steps
+from k3s_tui.pki.authority import Authority
+from k3s_tui.procedure.proofs import login
+from k3s_tui.procedure.site import Site, host
+from k3s_tui.resources import nginx
+from k3s_tui.resources.balance import EveryServerAnswers
+from k3s_tui.resources.k3s.nodes import NodeReady
+from k3s_tui.resources.postgres.proof import DsnProof, Refusal
+from k3s_tui.resources.postgres.psql import Psql
+from k3s_tui.resources.postgres.sessions import Sessions
+
+
+def steps(site: Site) -> Steps:
+    return (*_nodes(site), _balancer(site), _sessions(site), *_logins(site), *_refusals(site))
+
+
+def _nodes(site: Site) -> Steps:
+    first = next(iter(site.profile.servers))
+    return tuple(
+        Step(
+            f"{name}/verification/node",
+            host(first),
+            NodeReady(
+                name,
+                site.profile.k3s.version,
+                site.address(name),
+                server=name in site.profile.servers,
+            ),
+        )
+        for name in site.profile.k3s_nodes
+    )
+
+
+def _balancer(site: Site) -> Step[Any]:
+    name = site.profile.loadbalancer_host
+    upstreams = tuple(f"{site.address(s)}:{site.api_port}" for s in site.profile.servers)
+    return Step(
+        f"{name}/verification/every-server-answers",
+        host(name),
+        EveryServerAnswers(site.registration_url, nginx.ACCESS_LOG, upstreams),
+    )
+
+
+def _sessions(site: Site) -> Step[Any]:
+    name = site.profile.datastore_host
+    wanted = site.profile.datastore
+    sources = tuple(site.source(server, name) for server in site.profile.servers)
+    return Step(
+        f"{name}/verification/tls-sessions",
+        host(name),
+        Sessions(Psql(port=wanted.port), wanted.database, sources),
+    )
+
+
+def _logins(site: Site) -> Steps:
+    return tuple(
+        Step(f"{name}/verification/datastore-login", host(name), DsnProof(login(site, name)))
+        for name in site.profile.servers
+    )
+
+
+def _refusals(site: Site) -> Steps:
+    """The five ways that must not lead in, tried from every server's own position."""
+    stranger = Authority.create("another CA, for a proof", 1, datetime.now(UTC))
+    found: list[Step[Any]] = []
+    for name in site.profile.servers:
+        right = login(site, name)
+        for refusal in (
+            Refusal("no-certificate", right),
+            Refusal("wrong-cn", login(site, name, user="somebody-else")),
+            Refusal("other-ca", login(site, name, authority=stranger)),
+            Refusal("plain-tcp", right),
+            Refusal("wrong-password", right),
+        ):
+            found.append(Step(f"{name}/verification/refuses-{refusal.kind}", host(name), refusal))
+    return tuple(found)

@@ -1,0 +1,97 @@
+"""The K3s unit of a node: configured, installed, started, and answering."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from k3s_tui.core.contract import Change, Hands, Probe, Problem
+from k3s_tui.core.errors import StepFailed
+from k3s_tui.core.secret import Secret
+from k3s_tui.resources.file import File
+from k3s_tui.resources.k3s import config
+from k3s_tui.resources.k3s.diagnosis import diagnose
+from k3s_tui.resources.service import Service, ServiceState
+
+SCRIPT_PATH = "/var/lib/k3s-tui/install.sh"
+MARK = "/var/lib/k3s-tui/installed/k3s"
+"""Says that the K3s on this host is ours; written before anything of it is."""
+
+_SECONDS = 300
+"""K3s itself gives the datastore five minutes before it starts anew."""
+
+
+@dataclass(frozen=True)
+class K3sService:
+    """A `Service` whose failure is explained by what K3s said in its journal."""
+
+    service: Service
+
+    def probe(self) -> Probe[ServiceState]:
+        return self.service.probe()
+
+    def diff(self, now: ServiceState) -> Change[ServiceState] | Problem | None:
+        return self.service.diff(now)
+
+    async def apply(self, on: Hands, change: Change[ServiceState]) -> None:
+        try:
+            await self.service.apply(on, change)
+        except StepFailed as failed:
+            cause = diagnose(failed.tail.splitlines())
+            if cause is None:
+                raise
+            raise StepFailed(
+                f"{failed.text}: {cause.text}",
+                status=failed.status,
+                tail=failed.tail,
+                hint=cause.hint or failed.hint,
+                host=failed.host,
+            ) from None
+
+
+def server_service(public: str, secrets: Secret, *, port: int, inputs: Sequence[str]) -> K3sService:
+    """`k3s.service` on these two files; ready when the supervisor answers on `port`."""
+    ready = f'[ "$(curl -sk --max-time 5 https://127.0.0.1:{port}/ping)" = pong ]'
+    return K3sService(_service("server", "k3s.service", public, secrets, inputs, ready))
+
+
+def agent_service(public: str, secrets: Secret, *, inputs: Sequence[str]) -> K3sService:
+    """`k3s-agent.service`; its unit is active only once the kubelet runs."""
+    ready = "systemctl is-active --quiet k3s-agent.service"
+    return K3sService(_service("agent", "k3s-agent.service", public, secrets, inputs, ready))
+
+
+def _service(
+    role: str, unit: str, public: str, secrets: Secret, inputs: Sequence[str], ready: str
+) -> Service:
+    return Service(
+        unit=unit,
+        files=(
+            File(config.CONFIG, public, mode="0600", folder_mode="0700"),
+            File(config.SECRETS, secrets, mode="0600", folder_mode="0700"),
+        ),
+        inputs=tuple(inputs),
+        activate=_activation(role, unit),
+        ready=ready,
+        ready_seconds=_SECONDS,
+        follow_journal=True,
+    )
+
+
+def _activation(role: str, unit: str) -> str:
+    """Install when there is no unit, then start without waiting: what to wait for is `ready`.
+
+    The script gets no environment but what it has to know, so it has no secret to write into its
+    environment file; the configuration is in place before it runs.
+    """
+    return f"""\
+mkdir -p {MARK.rpartition("/")[0]}
+: >{MARK}
+if ! [ -e /etc/systemd/system/{unit} ]; then
+    env -i PATH="$PATH" INSTALL_K3S_SKIP_DOWNLOAD=true INSTALL_K3S_SKIP_START=true \\
+        sh {SCRIPT_PATH} {role}
+fi
+systemctl daemon-reload
+systemctl enable {unit}
+systemctl restart --no-block {unit}
+"""
