@@ -69,7 +69,9 @@ class _Work:
         for key, spec in known.items():
             here = (*path, key)
             if key in value:
-                made[spec.name] = self.convert(value[key], spec.type, here)
+                converted = self.convert(value[key], spec.type, here)
+                if spec.required or here not in self.replaced:
+                    made[spec.name] = converted
             elif spec.required:
                 if key not in meant:
                     self.missing_key(key, spec.type, path)

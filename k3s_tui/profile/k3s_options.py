@@ -22,14 +22,13 @@ _NODE_NAME = "a node is called as its host: rename [hosts.NAME]"
 _NODE_IP = "set hosts.NAME.node-ip; here it would be the same on every host"
 _KUBECONFIG = "it is an administrator's key: it stays 0600, and k3s-tui fetches it for you"
 _ETCD = "the cluster's state is in PostgreSQL"
-_LISTEN = "servers listen on port 6443; the port of the load balancer is loadbalancer.port"
 _SERVICE = "K3s runs as root, as a service that k3s-tui places"
 _LABELS = "set hosts.NAME.labels"
 _TAINTS = "set hosts.NAME.taints"
 
 OWNED: Mapping[str, str] = {
     "advertise-address": _NODE_IP,
-    "advertise-port": _LISTEN,
+    "advertise-port": "set https-listen-port",
     "agent-token": _AGENT_TOKEN,
     "agent-token-file": _AGENT_TOKEN,
     "bind-address": "K3s listens on all addresses; the load balancer and the agents need it",
@@ -44,7 +43,6 @@ OWNED: Mapping[str, str] = {
     "disable-agent": "a server is a node too: k3s-tui waits until it is Ready",
     "disable-apiserver": _ETCD,
     "disable-etcd": _ETCD,
-    "https-listen-port": _LISTEN,
     "node-external-ip": _NODE_IP,
     "node-ip": _NODE_IP,
     "node-label": _LABELS,
@@ -88,6 +86,7 @@ SERVER_ONLY = frozenset(
         "flannel-ipv",
         "-masq",
         "helm-job-image",
+        "https-listen-port",
         "kine-tls",
         "kube-apiserver-arg",
         "kube-cloud-controller-manager-arg",
@@ -185,6 +184,11 @@ def holds_secret(name: str, value: object) -> bool:
 
 
 def _value(name: str, value: object, path: Path) -> Iterator[ProfileProblem]:
+    if name == "https-listen-port" and not (type(value) is int and 1 <= value <= 65535):
+        yield ProfileProblem(
+            "out-of-range", f"{shown(value)} is not a port", path, "a whole number from 1 to 65535"
+        )
+        return
     items = value if isinstance(value, list) else [value]
     wrong = next((item for item in items if not _plain(item)), None)
     if wrong is not None:

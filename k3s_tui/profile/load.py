@@ -148,7 +148,9 @@ def _syntax_problem(message: str, source: str) -> ProfileProblem:
         line, column = end.count("\n") + 1, len(end) - end.rfind("\n")
     # tomllib quotes what it stumbled over, and it may have stumbled over a secret.
     text = re.sub(r": .*$", "", text, flags=re.DOTALL)
-    advice = 'text needs quotes: key = "value"' if text == "Invalid value" else ""
+    lines = source.split("\n")
+    unquoted = text == "Invalid value" and re.match(r"[A-Za-z~/.]", lines[line - 1][column - 1 :])
+    advice = 'text needs quotes: key = "value"' if unquoted else ""
     return ProfileProblem(
         "syntax", f"not valid TOML: {text}", help=advice, line=line, column=column, length=1
     )

@@ -1,7 +1,7 @@
 """Where in a TOML text each key and each value stands.
 
-`tomllib` says what a document means but not where; `tomlkit` knows neither.  This scanner is
-simple because it only ever reads documents that `tomllib` has accepted.
+`tomllib` says what a document means but not where; `tomlkit` keeps the text but no positions.
+This scanner is simple because it only ever reads documents that `tomllib` has accepted.
 """
 
 from __future__ import annotations
@@ -37,11 +37,17 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """`values` holds a table's header, for a table that has one."""
+    """`values` holds a table's header, for a table that has one.
+
+    `headers` and `pairs` are the lines of the document, in order; those inside of inline tables
+    are no lines.
+    """
 
     keys: dict[Path, Span] = field(default_factory=dict)
     values: dict[Path, Span] = field(default_factory=dict)
     comments: list[Span] = field(default_factory=list)
+    headers: list[tuple[Path, Span]] = field(default_factory=list)
+    pairs: list[tuple[Path, Span]] = field(default_factory=list)
 
 
 def locate(source: str) -> Places:
@@ -67,7 +73,9 @@ class _Scanner:
             if self.source[self.at] == "[":
                 self.header(2 if self.source.startswith("[[", self.at) else 1)
             else:
-                self.pair(self.table)
+                start = self.at
+                path = self.pair(self.table)
+                self.places.pairs.append((path, Span(start, self.at)))
 
     def header(self, brackets: int) -> None:
         """`[a.b]`, or `[[a.b]]`, which begins the next element of an array."""
@@ -92,9 +100,10 @@ class _Scanner:
             path = (*path, self.last_index[path])
         self.places.keys[path] = where
         self.places.values[path] = span
+        self.places.headers.append((path, span))
         self.table = path
 
-    def pair(self, table: Path) -> None:
+    def pair(self, table: Path) -> Path:
         parts = self.key()
         self.at += len("=")
         self.spaces()
@@ -104,6 +113,7 @@ class _Scanner:
             self.places.keys.setdefault(path, where)
             self.places.values.setdefault(path, where)
         self.value(path)
+        return path
 
     def key(self) -> list[tuple[str, Span]]:
         """A dotted key, with the spaces around it."""

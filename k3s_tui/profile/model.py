@@ -164,6 +164,12 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", k
         """The name of the managed load balancer; the rules see to it that there is one."""
         return next(iter(self.with_role("loadbalancer")))
 
+    @property
+    def api_port(self) -> int:
+        """The port that every server's API listens on."""
+        port = self.k3s.server_config.get("https-listen-port", 6443)
+        return port if isinstance(port, int) else 6443
+
     def ssh_user(self, host: str) -> str:
         return self.hosts[host].user or self.ssh.user
 

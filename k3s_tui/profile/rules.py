@@ -19,7 +19,10 @@ OLDEST_K3S = (1, 21)
 COUNTING = frozenset({"no-server", "one-server", "no-datastore", "no-loadbalancer"})
 """Problems that hold only if every host's roles are known."""
 
-_API_PORT = 6443
+_AGENT_PORTS = (6443, 6444)
+"""An agent, too, listens: on its loopback, for its kubelet and its proxy."""
+
+_KUBELET_PORT = 10250
 _RESERVED_NAMES = {"laptop": "it is how k3s-tui calls the machine it runs on"}
 _RESERVED_IN_POSTGRES = {
     "all",
@@ -234,11 +237,10 @@ def ports(profile: Profile) -> Iterator[ProfileProblem]:
     """Two roles of one host cannot listen on one port."""
     for name, host in profile.hosts.items():
         taken = {profile.ssh_port(name): "SSH"}
-        for role in ("server", "agent"):
-            if role in host.roles:
-                # An agent, too: it listens there on its loopback, for its pods and kubelet.
-                taken |= {_API_PORT: f"the K3s {role}", _API_PORT + 1: f"the K3s {role}"}
-                taken |= {10250: "the kubelet"}
+        if "server" in host.roles:
+            taken |= {profile.api_port: "the K3s server", _KUBELET_PORT: "the kubelet"}
+        if "agent" in host.roles:
+            taken |= dict.fromkeys(_AGENT_PORTS, "the K3s agent") | {_KUBELET_PORT: "the kubelet"}
         for role, section, port in (
             ("datastore", "datastore", profile.datastore.port),
             ("loadbalancer", "loadbalancer", profile.loadbalancer.port),
@@ -280,20 +282,6 @@ def database_names(profile: Profile) -> Iterator[ProfileProblem]:
                 f"{shown(value)} is a name of PostgreSQL's own",
                 ("datastore", key),
                 help=f'the {key} belongs to this cluster alone, "k3s" for example',
-            )
-
-
-def datastore_is_named(profile: Profile) -> Iterator[ProfileProblem]:
-    """The hosts entry maps the datastore's name to an address, which must be a number."""
-    if profile.datastore.hosts_entry == "never":
-        return
-    for name, host in profile.with_role("datastore").items():
-        if host.node_ip is None and _ip(host.address) is None:
-            yield ProfileProblem(
-                "needs-node-ip",
-                f"{shown(host.address)} cannot go into /etc/hosts: it is not an IP address",
-                ("hosts", name, "address"),
-                help='add node-ip, or set hosts-entry = "never" when DNS knows the hostname',
             )
 
 
@@ -377,7 +365,6 @@ _RULES: tuple[Callable[[Profile], Iterator[ProfileProblem]], ...] = (
     ports,
     labels,
     database_names,
-    datastore_is_named,
     lifetimes,
     registration_address,
     distinct_secrets,
