@@ -35,6 +35,8 @@ ALPINE = Family(
         # No runuser; and /bin/sh, because the user's own shell may refuse logins.
         psql="su postgres -s /bin/sh -c 'psql -XAtq'",
     ),
-    nginx=NginxLayout(user="nginx", unit="nginx"),
+    nginx=NginxLayout(
+        user="nginx", unit="nginx", load_stream="include /etc/nginx/modules/*stream.conf;"
+    ),
     init="openrc",
 )

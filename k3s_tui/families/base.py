@@ -30,12 +30,12 @@ class NginxLayout:
     user: str
     unit: str = "nginx.service"
     """The distribution's own service, which our load balancer does not use."""
-    module_folders: tuple[str, ...] = (
-        "/usr/lib64/nginx/modules",
-        "/usr/lib/nginx/modules",
-        "/usr/lib/x86_64-linux-gnu/nginx/modules",
-    )
-    """Where `ngx_stream_module.so` may be, after what `nginx -V` says."""
+    load_stream: str = ""
+    """The line of nginx.conf that loads the stream module; '' where nginx is built with it.
+
+    Not probed, because the plan shows the configuration before nginx is there; `nginx -t` refuses
+    it before it goes live where a distribution has changed its mind.
+    """
 
 
 @dataclass(frozen=True)

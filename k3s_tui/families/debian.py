@@ -60,5 +60,7 @@ DEBIAN = Family(
     installed=_INSTALLED,
     install=_INSTALL,
     postgres=PostgresLayout(unit=_UNIT, initdb=_INITDB),
-    nginx=NginxLayout(user="www-data"),
+    nginx=NginxLayout(
+        user="www-data", load_stream="include /etc/nginx/modules-enabled/*-mod-stream.conf;"
+    ),
 )

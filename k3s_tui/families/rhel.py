@@ -27,5 +27,7 @@ RHEL = Family(
         unit="[ -s /var/lib/pgsql/data/PG_VERSION ] && echo postgresql.service",
         initdb="[ -s /var/lib/pgsql/data/PG_VERSION ] || postgresql-setup --initdb",
     ),
-    nginx=NginxLayout(user="nginx"),
+    nginx=NginxLayout(
+        user="nginx", load_stream="include /usr/share/nginx/modules/mod-stream.conf;"
+    ),
 )

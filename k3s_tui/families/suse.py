@@ -33,5 +33,7 @@ SUSE = Family(
     install=_INSTALL,
     # The unit makes the cluster at its first start.
     postgres=PostgresLayout(unit="echo postgresql.service", initdb=""),
-    nginx=NginxLayout(user="nginx"),
+    nginx=NginxLayout(
+        user="nginx", load_stream="load_module /usr/lib64/nginx/modules/ngx_stream_module.so;"
+    ),
 )

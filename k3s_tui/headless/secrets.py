@@ -14,7 +14,7 @@ from k3s_tui.core.secret import Secret
 from k3s_tui.headless.ask import NoTerminal, TerminalAsk
 from k3s_tui.profile import keeping
 from k3s_tui.profile.load import load
-from k3s_tui.profile.secrets import Resolver, read_secret_file
+from k3s_tui.profile.secrets import Resolver
 
 
 def init(path: Path, passphrase_file: Path | None) -> Exit:
@@ -71,17 +71,8 @@ def list_keys(path: Path, passphrase_file: Path | None) -> Exit:
 
 
 def change_passphrase(path: Path, old_file: Path | None, new_file: Path | None) -> Exit:
-    async def work() -> None:
-        resolver = _resolver(path, old_file)
-        await resolver.store()
-        if new_file is not None:
-            new = read_secret_file(new_file, "the new passphrase")
-        else:
-            new = await Resolver(path, _ask(), environ={}).new_passphrase()
-        await keeping.rekey(path, resolver, new)
-
     load(path)
-    asyncio.run(work())
+    asyncio.run(keeping.rekey(path, _resolver(path, old_file), new_file))
     print("encrypted with the new passphrase")
     return Exit.OK
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from k3s_tui.core.contract import Step
+from k3s_tui.core.secret import Secret
 from k3s_tui.engine.graph import Steps
 from k3s_tui.pki.profiles import datastore_client
 from k3s_tui.procedure.datastore import Datastore
@@ -137,7 +138,7 @@ def _tls_san(site: Site, name: str) -> list[str]:
     return list(dict.fromkeys(wanted))
 
 
-def _endpoint(site: Site) -> config.Secret:
+def _endpoint(site: Site) -> Secret:
     wanted = site.profile.datastore
     return config.datastore_endpoint(
         wanted.user,

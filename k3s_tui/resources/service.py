@@ -50,7 +50,8 @@ class Service:
     - `deactivate` when a first version fails: by default disables and stops.  Without it, a
       service could go on, or start anew, without its configuration.
 
-    `verb` says in plans what `activate` does.
+    `verb` says in plans what `activate` does.  With `follow_journal`, what the unit logs while it
+    comes up is said on standard error as it comes.
     """
 
     unit: str
@@ -63,6 +64,7 @@ class Service:
     ready: str = ""
     ready_seconds: int = 30
     verb: str = "restart"
+    follow_journal: bool = False
     state_folder: str = STATE_FOLDER
 
     def __post_init__(self) -> None:
@@ -78,6 +80,11 @@ class Service:
     @property
     def _stamp_path(self) -> str:
         return f"{self.state_folder}/loaded/{self.unit}"
+
+    @property
+    def _after_others(self) -> str:
+        lock = quote(f"{self._stamp_path}.lock")
+        return f"[ ! -e {lock} ] || flock {lock} true\n"
 
     @property
     def _ask(self) -> str:
@@ -128,7 +135,9 @@ class Service:
 
     async def apply(self, on: Hands, change: Change[ServiceState]) -> None:
         # Look again: whether a restart is due must follow from what is there now.
-        now = self._parse(await on.sh(self._ask))
+        # A script that an earlier, lost connection left behind is waited for: it may be about to
+        # do just this, or to take it back.
+        now = self._parse(await on.sh(self._after_others + self._ask))
         if self._has_loaded(now) and now.active == "active":
             await on.sh(self._touch_up())
             return
@@ -143,6 +152,7 @@ class Service:
                     deactivate=self.deactivate or f"systemctl disable --now {quote(self.unit)}",
                     ready=self.ready or f"systemctl is-active --quiet {quote(self.unit)}",
                     ready_seconds=self.ready_seconds,
+                    follow_journal=self.follow_journal,
                     stamp_path=self._stamp_path,
                     stamp=self.stamp,
                 )

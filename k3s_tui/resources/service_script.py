@@ -88,7 +88,7 @@ back_out() {
     fi
 }
 main() {
-    mkdir -p "${stamp%/*}" && stage
+    mkdir -p "${stamp%/*}" && exec 9>>"$stamp.lock" && flock 9 && stage
     if [ $? -ne 0 ]; then refuse "the new files cannot be written"; return $refused; fi
     validate
     if [ $? -ne 0 ]; then refuse "its own check refuses the new files"; return $refused; fi
@@ -119,6 +119,7 @@ def service_script(
     deactivate: str,
     ready: str,
     ready_seconds: int,
+    follow_journal: bool,
     stamp_path: str,
     stamp: str,
 ) -> str:
