@@ -36,6 +36,7 @@ class LocalHands:
         self.scripts: list[str] = []
         self.environment: dict[str, str] = {}
         self._argv = SHELLS[shell]
+        self._rest = ":$PATH"
         tools.mkdir(exist_ok=True)
         if shell == "busybox":
             applets = tools / "busybox"
@@ -51,9 +52,13 @@ class LocalHands:
         file.write_text(f"#!/bin/sh\n{script}")
         file.chmod(0o755)
 
+    def only(self, folder: Path) -> None:
+        """From now on the host has no commands but those in `folder`."""
+        self._path, self._rest = str(folder), ""
+
     async def sh(self, script: str, *, stdin: bytes = b"") -> bytes:
         self.scripts.append(script)
-        whole = f"{PRELUDE}PATH={quote(self._path)}:$PATH\n{script}"
+        whole = f"{PRELUDE}PATH={quote(self._path)}{self._rest}\n{script}"
         argv = [*self._argv, "-c", whole] if stdin else [*self._argv, "-s"]
         process = await asyncio.create_subprocess_exec(
             *argv,
