@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import ssl
+from datetime import UTC, datetime
+
+import pytest
+import yaml
+
+from k3s_tui.core.errors import StepFailed
+from k3s_tui.core.secret import Secret
+from k3s_tui.pki.authority import Authority
+from k3s_tui.resources.k3s import config
+from k3s_tui.resources.k3s.cluster_ca import ca_hash
+from k3s_tui.resources.k3s.diagnosis import diagnose
+from k3s_tui.resources.k3s.kubeconfig import rewritten
+
+NODE = config.Node("k3s-server-1", "10.0.0.1", {"zone": "a"}, ["CriticalAddonsOnly=true:NoExecute"])
+FILES = config.DatastoreFiles("/ca", "/crt", "/key")
+
+
+def test_a_servers_file_holds_everything_but_secrets() -> None:
+    text = config.server_config(NODE, ["10.0.0.9"], FILES, {"disable": ["traefik"]})
+    assert yaml.safe_load(text) == {
+        "datastore-cafile": "/ca",
+        "datastore-certfile": "/crt",
+        "datastore-keyfile": "/key",
+        "disable": ["traefik"],
+        "node-ip": "10.0.0.1",
+        "node-label": ["zone=a"],
+        "node-name": "k3s-server-1",
+        "node-taint": ["CriticalAddonsOnly=true:NoExecute"],
+        "tls-san": ["10.0.0.9"],
+        "write-kubeconfig-mode": "0600",
+    }
+
+
+def test_a_mode_stays_text() -> None:
+    """0600 unquoted is the number 384 in YAML 1.1, and K3s would make that the file's mode."""
+    assert "write-kubeconfig-mode: '0600'" in config.server_config(NODE, [], FILES, {})
+
+
+@pytest.mark.parametrize(
+    ("password", "shown"),
+    [
+        ("plain-_09", "plain-_09"),
+        ("a/b#c@d:e%f?g", "a%2Fb%23c%40d%3Ae%25f%3Fg"),
+        ("ü ", "%C3%BC%20"),
+    ],
+)
+def test_the_dsn_is_a_url(password: str, shown: str) -> None:
+    dsn = config.datastore_endpoint("k3s", Secret(password), "pg.example", 5432, "k3s")
+    assert dsn.reveal() == f"postgres://k3s:{shown}@pg.example:5432/k3s?sslmode=verify-full"
+
+
+def test_secrets_are_secrets() -> None:
+    text = config.server_secrets(Secret("token"), Secret("agent"), Secret("dsn"))
+    assert yaml.safe_load(text.reveal()) == {
+        "token": "token",
+        "agent-token": "agent",
+        "datastore-endpoint": "dsn",
+    }
+    assert "token" not in f"{text}"
+
+
+def authority() -> str:
+    return Authority.create("a CA", 10, datetime.now(UTC)).certificate_pem
+
+
+def test_one_certificate_is_hashed_as_the_file_it_is_in() -> None:
+    pem = authority().encode()
+    import hashlib
+
+    assert ca_hash(pem) == hashlib.sha256(pem).hexdigest()
+    assert ca_hash(b"") == ca_hash(b"no certificate") == ""
+
+
+def test_of_a_bundle_the_root_is_hashed() -> None:
+    import hashlib
+
+    leaf, root = authority(), authority()
+    der = ssl.PEM_cert_to_DER_cert(root)
+    assert ca_hash((leaf + root).encode()) == hashlib.sha256(der).hexdigest()
+
+
+def test_the_agents_token_pins_the_ca() -> None:
+    token = config.secure_agent_token("ab" * 32, Secret("agent-token"))
+    assert token.reveal() == f"K10{'ab' * 32}::node:agent-token"
+
+
+KUBECONFIG = """\
+apiVersion: v1
+clusters:
+- cluster: {certificate-authority-data: default127.0.0.1, server: 'https://127.0.0.1:6443'}
+  name: default
+contexts:
+- context: {cluster: default, user: default}
+  name: default
+current-context: default
+kind: Config
+users:
+- name: default
+  user: {client-key-data: default}
+"""
+
+
+def test_a_kubeconfig_is_rewritten_by_its_structure() -> None:
+    document = yaml.safe_load(rewritten(Secret(KUBECONFIG), "https://lb:6443", "how-to").reveal())
+    [cluster], [context], [user] = document["clusters"], document["contexts"], document["users"]
+    assert cluster["cluster"]["server"] == "https://lb:6443"
+    assert cluster["cluster"]["certificate-authority-data"] == "default127.0.0.1"
+    assert user["user"]["client-key-data"] == "default"
+    assert {cluster["name"], user["name"], context["name"], document["current-context"]} == {
+        "how-to"
+    }
+    assert context["context"] == {"cluster": "how-to", "user": "how-to"}
+
+
+@pytest.mark.parametrize("text", ["", "a: [", "[]", "clusters: []", "clusters: canary"])
+def test_what_is_no_kubeconfig_is_not_quoted(text: str) -> None:
+    with pytest.raises(StepFailed) as caught:
+        rewritten(Secret(text), "https://lb:6443", "x")
+    assert "canary" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("journal", "cause"),
+    [
+        (
+            "Failed to ping database connection: failed to connect: FATAL: password "
+            'authentication failed for user "k3s" (SQLSTATE 28P01)',
+            "refused the password",
+        ),
+        (
+            "starting kubernetes: preparing server: bootstrap data already found and encrypted "
+            "with different token\nFailed to ping database connection: noise",
+            "another token",
+        ),
+        ("dial tcp: lookup pg.example: no such host", "does not resolve"),
+        ("Failed to ping database connection: something new", "cannot reach PostgreSQL"),
+        ("all is well", None),
+        ("", None),
+    ],
+)
+def test_causes_are_told_apart(journal: str, cause: str | None) -> None:
+    found = diagnose(journal.splitlines())
+    assert (found is None) == (cause is None)
+    assert found is None or cause in found.text  # type: ignore[operator]
