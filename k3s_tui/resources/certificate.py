@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from k3s_tui.core.contract import Change, Hands, Probe, Problem
+from k3s_tui.hosts.sanitize import sanitize
 from k3s_tui.hosts.script import PLACE, place, quote
 from k3s_tui.pki.authority import Authority
 from k3s_tui.pki.judge import objections
@@ -112,7 +113,8 @@ class HostCertificate:
         verb = "renew" if now.certificate_pem else "issue"
         names = ", ".join((*self.profile.dns, *self.profile.addresses)) or self.profile.unit
         told = f"{verb} {self.certificate_path} for CN={self.profile.common_name} ({names})"
-        return Change(f"{told}: {'; '.join(reasons)}")
+        # Reasons quote what the present certificate says.
+        return Change(sanitize(f"{told}: {'; '.join(reasons)}"))
 
     def _about_access(self, now: CertificateState) -> list[str]:
         wanted = (("its folder", "0700"), (KEY, "0600"), (CERTIFICATE, "0644"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import difflib
 import hashlib
+import io
 import posixpath
 import re
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from typing import Literal
 
 from k3s_tui.core.contract import Change, Hands, Probe, Problem
 from k3s_tui.core.secret import Secret
+from k3s_tui.hosts.sanitize import sanitize
 from k3s_tui.hosts.script import PLACE, place, quote
 
 Kind = Literal["absent", "file", "link", "folder", "other"]
@@ -88,7 +90,7 @@ def _in_terms_of(wanted: str, ids: str, names: str) -> str:
             wanted.split(":"), zip(ids.split(":"), names.split(":"), strict=True), strict=True
         )
     )
-    return wanted if same else names
+    return wanted if same else sanitize(names)
 
 
 @dataclass(frozen=True)
@@ -232,13 +234,18 @@ def show(path: str, now: FileState, want: FileState) -> str:
 
 
 def unified(path: str, before: str, after: str) -> str:
-    """A unified diff, with a note where a last line does not end."""
-    lines: list[str] = []
-    for line in difflib.unified_diff(
-        before.splitlines(keepends=True), after.splitlines(keepends=True), path, path
-    ):
-        lines.append(line if line.endswith("\n") else f"{line}\n\\ no newline at the end\n")
-    return "".join(lines)
+    """A unified diff, harmless to show, with a note where a last line does not end."""
+    told: list[str] = []
+    for line in difflib.unified_diff(_split(before), _split(after), path, path):
+        told.append(sanitize(line.removesuffix("\n")))
+        if not line.endswith("\n"):
+            told.append("\\ no newline at the end")
+    return "".join(f"{line}\n" for line in told)
+
+
+def _split(text: str) -> list[str]:
+    """Lines as files have them: `splitlines` would also split at a form feed."""
+    return io.StringIO(text, newline="\n").readlines()
 
 
 def promised(file: File) -> FileState:

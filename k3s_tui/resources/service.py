@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from k3s_tui.core.contract import Change, Hands, Probe, Problem
 from k3s_tui.core.errors import StepFailed
+from k3s_tui.hosts.sanitize import sanitize
 from k3s_tui.hosts.script import PLACE, quote
 from k3s_tui.resources.file import LOOK, File, FileState, describe, parent, parse, show
 from k3s_tui.resources.package import STATE_FOLDER
@@ -101,7 +102,8 @@ class Service:
         lines = out.decode(errors="replace").splitlines()
         files = [parse(lines[2 * i : 2 * i + 2], file.owner) for i, file in enumerate(self.files)]
         told = dict(line.partition(" ")[::2] for line in lines[2 * len(files) :])
-        return ServiceState(told["stamp"], tuple(files), told["active"], told["enabled"])
+        active, enabled = sanitize(told["active"]), sanitize(told["enabled"])
+        return ServiceState(told["stamp"], tuple(files), active, enabled)
 
     def probe(self) -> Probe[ServiceState]:
         return Probe(self._ask, self._parse)

@@ -41,6 +41,17 @@ async def test_only_the_difference_is_shown(hands: LocalHands, root: Path) -> No
     ]
 
 
+async def test_what_a_host_holds_cannot_reach_the_terminal(hands: LocalHands, root: Path) -> None:
+    path = root / "file"
+    path.write_bytes(b"one\x0ctwo\x1b]52;c;AAAA\x07\r\n\xff\n")
+    change = await hands.settle(File(str(path), "x\n", "0644", ME))
+    assert change.diff.splitlines()[3:] == [
+        "-one\\x0ctwo\\x1b]52;c;AAAA\\x07\\x0d",
+        "-\ufffd",
+        "+x",
+    ]
+
+
 async def test_a_right_file_is_left_alone(hands: LocalHands, root: Path) -> None:
     file = File(str(root / "file"), "text", "0644", ME)
     await hands.settle(file)
