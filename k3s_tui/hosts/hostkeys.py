@@ -125,4 +125,5 @@ def _how_to_forget(verdict: Changed, address: str) -> str:
     if all(other.where == "pinned" for other in verdict.expected):
         return "remove its key from the profile's lock file"
     name, _, port = address.rpartition(":")
-    return f"run `ssh-keygen -R {name if port == str(DEFAULT_PORT) else f'[{name}]:{port}'}`"
+    entry = name if port == str(DEFAULT_PORT) else f"'[{name}]:{port}'"
+    return f"run `ssh-keygen -R {entry}`"

@@ -58,6 +58,8 @@ class Sshd:
 
 def keygen(path: Path, *, kind: str = "ed25519", passphrase: str = "") -> Path:
     argv = ["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-C", path.name, "-f", str(path)]
+    if kind == "rsa":
+        argv += ["-b", "2048"]
     subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
     return path
 
@@ -67,8 +69,14 @@ def public(path: Path) -> str:
     return " ".join(path.with_name(f"{path.name}.pub").read_text().split()[:2])
 
 
+def _certify(host_key: Path, authority: Path) -> None:
+    argv = ["ssh-keygen", "-q", "-s", str(authority), "-I", "host", "-h", "-n", "127.0.0.1"]
+    subprocess.run([*argv, f"{host_key}.pub"], check=True)
+
+
 @contextmanager
-def running_sshd(extra: str = "") -> Iterator[Sshd]:
+def running_sshd(extra: str = "", *, authority: Path | None = None) -> Iterator[Sshd]:
+    """A server whose configuration begins with `extra`; `authority` signs its ed25519 key."""
     folder = Path(tempfile.mkdtemp(prefix="k3s-tui-sshd."))
     folder.chmod(0o755)  # other users' logins read authorized_keys as themselves
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
@@ -77,6 +85,9 @@ def running_sshd(extra: str = "") -> Iterator[Sshd]:
         keygen(folder / "host_rsa", kind="rsa")
         identity = keygen(folder / "identity")
         (folder / "authorized_keys").write_text(public(identity) + "\n")
+        if authority:
+            _certify(folder / "host_ed25519", authority)
+            extra += f"\nHostCertificate {folder}/host_ed25519-cert.pub"
         port = free_port()
         # First wins in sshd_config: what a test sets comes before the defaults.
         (folder / "config").write_text(extra + "\n" + _CONFIG.format(port=port, folder=folder))

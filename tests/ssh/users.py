@@ -16,7 +16,7 @@ SUDOERS = Path("/etc/sudoers.d")
 def throwaway_user(
     kind: str, *, password: str = "", sudoers: str = "", shell: str = "/bin/bash"
 ) -> Iterator[str]:
-    """An account named after `kind`.  `sudoers` is a rule's right-hand side; {user} stands for it."""
+    """An account named after `kind`, with sudoers lines in which {user} is its name."""
     name = f"k3stui-{kind}-{os.getpid()}"
     rule = SUDOERS / name
     subprocess.run(["useradd", "-m", "-s", shell, "-p", "*", name], check=True)
