@@ -57,13 +57,27 @@ take_up() {
     told=yes
     # A failure of before must not count as one of now.
     systemctl reset-failed "$unit" >/dev/null 2>&1
+    if [ $follow = yes ]; then
+        journalctl -u "$unit" -f -n 0 -o cat >&2 2>/dev/null </dev/null 9>&- &
+        follower=$!
+    fi
     why="it cannot be activated"
     activate
-    [ $? -eq 0 ] || return 1
-    why="it is not ready within $seconds s"
-    wait_ready
+    up=$?
+    if [ $up -eq 0 ]; then
+        why="it is not ready within $seconds s"
+        wait_ready
+        up=$?
+    fi
+    if [ $follow = yes ]; then
+        kill $follower 2>/dev/null
+        wait $follower 2>/dev/null
+    fi
+    return $up
 }
 back_out() {
+    # The end of what it said is about the version that failed, not about the one put back.
+    follow=no
     journalctl -u "$unit" -n 20 --no-pager -o cat >&2 2>/dev/null
     if [ "$files" -eq 0 ]; then
         say "$1"
@@ -138,6 +152,7 @@ def service_script(
 {PLACE}{_FILES}\
 unit={quote(unit)} stamp={quote(stamp_path)} wanted={stamp}
 files={len(files)} seconds={ready_seconds} refused={REFUSED} failed={FAILED} told=no
+follow={"yes" if follow_journal else "no"}
 {names}\
 for_each() {{
     for path in {paths}; do "$1" "$path" || return 1; done

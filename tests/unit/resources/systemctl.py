@@ -62,7 +62,9 @@ class Systemctl:
         self._folder = folder
         folder.mkdir()
         hands.tool("systemctl", f"cd {quote(str(folder))} || exit 1\n{_SCRIPT}")
-        hands.tool("journalctl", 'echo "last words of $2"')
+        # Following never ends by itself: whoever does not end it waits for ever.
+        follow = f'echo "following $2"; : >{quote(str(folder))}/followed; exec sleep 600'
+        hands.tool("journalctl", f'case $* in *" -f "*) {follow} ;; esac\necho "last words of $2"')
 
     def unit(self, name: str, *, enabled: str = "enabled", active: str = "active") -> None:
         """A unit that is there."""

@@ -245,6 +245,21 @@ async def test_after_a_kill_wanting_the_old_version_again_restarts(
     assert site.loaded() == "listen 1\nA=1\n"
 
 
+async def test_the_journal_is_followed_while_it_comes_up(
+    hands: LocalHands, site: Site, systemd: Systemctl, tmp_path: Path
+) -> None:
+    followed = quote(str(tmp_path / "systemd/followed"))
+    service = replace(
+        site.service(), follow_journal=True, ready=f"[ -e {followed} ]", ready_seconds=60
+    )
+    await hands.settle(service)
+    assert hands.said == [f"following {UNIT}"]
+    hands.said.clear()
+    with pytest.raises(StepFailed, match="it runs on them"):
+        await replace(site.service("crash\n"), follow_journal=True).apply(hands, Change(""))
+    assert hands.said[-2] == f"last words of {UNIT}"
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 async def test_a_script_that_arrives_in_part_does_nothing(
     tmp_path: Path, root: Path, shell: str
