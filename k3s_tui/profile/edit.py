@@ -35,12 +35,19 @@ def write(tables: Mapping[str, Any]) -> str:
     return "".join(lines) + "".join(sections)
 
 
+_LINE, _CUT, _TABLE = range(3)
+
+
 @dataclass(frozen=True, slots=True)
 class _Edits:
     source: str
     places: Places
-    splices: list[tuple[int, int, str]] = field(default_factory=list)
-    """Start, end and replacement."""
+    splices: list[tuple[int, int, int, str]] = field(default_factory=list)
+    """Start, rank, end, replacement.  At one place lines come first: they belong to the table
+    above; then what is cut out; then new tables.
+    """
+    opened: dict[Path, int] = field(default_factory=dict)
+    """Where tables that only had sub-tables got a header."""
 
     def merge(
         self, path: Path, now: Mapping[str, Any], full: Mapping[str, Any], explicit: Any
@@ -65,7 +72,7 @@ class _Edits:
         # By `repr`, as 1, 1.0 and true are equal in Python and not in TOML.
         if repr(now) != repr(value):
             span = self.places.values[path]
-            self.splices.append((span.start, span.end, _literal(value)))
+            self.cut(span.start, span.end, _literal(value))
 
     def remove(self, path: Path) -> None:
         """Whole lines: those of the key, or of the table with its sub-tables."""
@@ -74,18 +81,19 @@ class _Edits:
                 end = self.end_of_table(span.start)
                 while self.source.startswith("\n", end):
                     end += 1
-                self.splices.append((self.line_start(span.start), end, ""))
+                self.cut(self.line_start(span.start), end)
         for pair, span in self.places.pairs:
             if pair[: len(path)] == path:
-                self.splices.append((self.line_start(span.start), self.line_end(span.end), ""))
+                self.cut(self.line_start(span.start), self.line_end(span.end))
 
     def add(self, path: Path, value: Any) -> None:
         if isinstance(value, dict) and len(path) <= 2:
-            self.insert(self.end_of_section(path[0]), _section(path, value))
+            at = self.end_of_section(path[0])
+            self.splices.append((at, _TABLE, at, _section(path, value)))
             return
         parent = path[:-1]
         line = _pair(str(path[-1]), value)
-        for header, span in reversed(self.places.headers):
+        for header, span in self.places.headers:
             if header == parent:
                 self.insert(self.end_of_table(span.start), line)
                 return
@@ -95,11 +103,26 @@ class _Edits:
             last, span = siblings[-1]
             dotted = self.source[span.start : self.places.keys[last].start]
             self.insert(self.line_end(span.end), dotted + line)
+        elif parent:
+            at = self.open_table(parent)
+            self.splices.append((at, _TABLE, at, line))
         else:
             self.insert(0, line)
 
+    def open_table(self, path: Path) -> int:
+        """Give a table that only had sub-tables a header, above the first of them."""
+        if path not in self.opened:
+            below = (s.start for header, s in self.places.headers if header[: len(path)] == path)
+            at = self.line_start(min(below, default=len(self.source)))
+            self.splices.append((at, _TABLE, at, _header(path)))
+            self.opened[path] = at
+        return self.opened[path]
+
     def insert(self, at: int, text: str) -> None:
-        self.splices.append((at, at, text))
+        self.splices.append((at, _LINE, at, text))
+
+    def cut(self, start: int, end: int, text: str = "") -> None:
+        self.splices.append((start, _CUT, end, text))
 
     def end_of_section(self, name: str | int) -> int:
         """Behind the last table of a section; at the end of the document for a new one."""
@@ -125,8 +148,7 @@ class _Edits:
     def apply(self) -> str:
         out = []
         at = 0
-        # Stable: what is added at one place stays in order, and behind what is removed there.
-        for start, end, text in sorted(self.splices, key=lambda s: s[0]):
+        for start, _, end, text in sorted(self.splices, key=lambda splice: splice[:2]):
             if start >= at:
                 out.append(self.source[at:start])
             out.append(text)
@@ -150,9 +172,12 @@ def _section(path: Path, table: Mapping[str, Any]) -> str:
     """A table with its header; tables right below the first level get sections of their own."""
     deeper = {k: v for k, v in table.items() if isinstance(v, dict) and len(path) == 1}
     lines = [_pair(key, value) for key, value in table.items() if key not in deeper]
-    header = "\n[" + ".".join(_key(str(part)) for part in path) + "]\n"
-    text = header + "".join(lines) if lines or not deeper else ""
+    text = "\n" + _header(path) + "".join(lines) if lines or not deeper else ""
     return text + "".join(_section((*path, key), value) for key, value in deeper.items())
+
+
+def _header(path: Path) -> str:
+    return "[" + ".".join(_key(str(part)) for part in path) + "]\n"
 
 
 def _pair(key: str, value: object) -> str:

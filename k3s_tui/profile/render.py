@@ -68,6 +68,8 @@ def _quote(line: str, hidden: Sequence[Span], column: int, length: int) -> tuple
     cells = [_cell(character) for character in line]
     for span in hidden:
         comment = line[span.start] == "#"
+        if span.start <= column < span.end:
+            column, length = span.start, span.end - span.start
         for at in range(span.start, span.end):
             cells[at] = ""
         cells[span.start] = "" if comment else MASK

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def save(path: Path, profile: Profile) -> None:
 
 def new(profile: Profile, filename: str) -> str:
     """A profile as a new file's text."""
-    return _HEADER.format(filename=filename) + write(_without_empty(_full(profile)))
+    return _HEADER.format(filename=filename) + write(_readable(profile))
 
 
 def edited(source: str, profile: Profile, filename: str) -> str:
@@ -72,37 +72,27 @@ def _not_editable(path: Path) -> OperatorError:
     )
 
 
-def _full(struct: msgspec.Struct) -> dict[str, Any]:
+def _full(value: Any) -> Any:
     """As tables, lists and scalars; TOML has no null."""
-    built: dict[str, Any] = _without_none(msgspec.to_builtins(struct, enc_hook=str))
-    return built
-
-
-def _without_none(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_none(item) for key, item in value.items() if item is not None}
-    return value
-
-
-def _without_empty(value: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: _without_empty(item) if isinstance(item, dict) else item
-        for key, item in value.items()
-        if item not in ({}, [], "")
-    }
+    return _tables(value, lambda spec, item: item is not None)
 
 
 def _explicit(value: Any) -> Any:
     """Likewise, without the fields that are at their defaults."""
+    return _tables(value, lambda spec, item: spec.required or item != _default(spec))
+
+
+def _readable(value: Any) -> Any:
+    """Likewise, with the defaults that say something."""
+    return _tables(value, lambda spec, item: spec.required or item not in (None, {}, [], ""))
+
+
+def _tables(value: Any, keep: Callable[[msgspec.structs.FieldInfo, Any], bool]) -> Any:
     if isinstance(value, msgspec.Struct):
         fields = ((spec, getattr(value, spec.name)) for spec in msgspec.structs.fields(value))
-        return {
-            spec.encode_name: _explicit(item)
-            for spec, item in fields
-            if spec.required or item != _default(spec)
-        }
+        return {spec.encode_name: _tables(item, keep) for spec, item in fields if keep(spec, item)}
     if isinstance(value, Mapping):
-        return {key: _explicit(item) for key, item in value.items()}
+        return {key: _tables(item, keep) for key, item in value.items()}
     return msgspec.to_builtins(value, enc_hook=str)
 
 

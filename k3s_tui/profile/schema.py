@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -21,6 +22,11 @@ def schema() -> dict[str, Any]:
         {"$schema": DIALECT, **top, "title": "k3s-tui profile", "$defs": definitions}
     )
     return tidied
+
+
+def text() -> str:
+    """The schema as it is committed in docs/reference and printed by `k3s-tui schema`."""
+    return json.dumps(schema(), indent=2) + "\n"
 
 
 def _of_reference(type_: type) -> dict[str, Any]:
