@@ -43,6 +43,14 @@ class CertificateState:
         return hashlib.sha256(der).hexdigest()
 
 
+TO_BE_ISSUED = CertificateState("", "", "to be issued", ())
+"""What a change promises: a certificate that nobody knows yet.
+
+Its empty fingerprint is that of no certificate, so a service that loads it plans its restart, and
+can show what else it would change.
+"""
+
+
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
