@@ -92,8 +92,9 @@ async def test_cancelling_before_the_script_runs(web: ShellTransport) -> None:
 async def test_a_connection_lost_in_mid_script_is_no_success(connect: Connect) -> None:
     with running_sshd() as server:
         web = await connect(server)
-        running = asyncio.create_task(web.exec("echo begun >&2; sleep 60 # and nothing else"))
-        await eventually(lambda: bool(server.sessions()))
+        said: list[str] = []
+        running = asyncio.create_task(web.exec("echo begun >&2; sleep 60", on_line=said.append))
+        await eventually(lambda: bool(said))
         for pid in server.sessions():
             os.kill(pid, signal.SIGKILL)
         with pytest.raises(Lost) as caught:

@@ -150,9 +150,12 @@ async def test_a_key_that_the_agent_holds_needs_no_passphrase(
     assert ask.questions == []
 
 
-async def test_an_explicit_key_is_the_only_one_offered(home: Path, tmp_path: Path) -> None:
+async def test_an_explicit_key_is_the_only_one_offered(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     strangers = [keygen(tmp_path / f"stranger-{n}") for n in range(7)]
     with running_sshd() as server, agent_with(tmp_path, *strangers, server.identity) as socket:
+        monkeypatch.setenv("SSH_AUTH_SOCK", socket)
         async with Connector(home=home, agent=socket) as connector:
             await log_in(connector, server)
             assert server.log.count("Failed publickey") == 0

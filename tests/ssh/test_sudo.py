@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,6 +87,15 @@ async def test_a_missing_password_is_asked_for_by_name(
     with pytest.raises(SudoDenied, match="needs a password") as caught:
         await connect(sshd, user=with_password)
     assert "sudo-password" in caught.value.hint
+
+
+async def test_a_ticket_of_an_earlier_sudo_does_not_count(connect: Connect, sshd: Sshd) -> None:
+    rule = "{user} ALL=(ALL) ALL\nDefaults:{user} timestamp_type=global"
+    with throwaway_user("ticket", password=PASSWORD, sudoers=rule) as user:
+        login = ["runuser", "-u", user, "--", "sudo", "-S", "-v"]
+        subprocess.run(login, input=PASSWORD + "\n", text=True, check=True, capture_output=True)
+        with pytest.raises(SudoDenied, match="needs a password"):
+            await connect(sshd, user=user)
 
 
 async def test_a_user_whom_sudo_does_not_know(connect: Connect, sshd: Sshd) -> None:
