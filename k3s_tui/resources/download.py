@@ -10,12 +10,12 @@ from k3s_tui.core.errors import Refused, StepFailed
 from k3s_tui.hosts.script import quote
 from k3s_tui.resources.file import LOOK, FileState, ask, describe, parent, parse
 
-# Redirects must not lead away from HTTPS, and of the many wgets not all can promise that, or even
-# check a certificate: they serve only where the checksum is known beforehand.
+# `--proto` holds for redirects too: they must not lead away from HTTPS.  Of the many wgets not all
+# can promise that, or even check a certificate: they serve only where the checksum is known.
 _FETCH = """\
 fetch() { # url file sha256
     if command -v curl >/dev/null 2>&1; then
-        curl -fsSL --proto '=https' --proto-redir '=https' --retry 3 --retry-delay 2 \\
+        curl -fsSL --proto '=https' --retry 3 --retry-delay 2 \\
             --connect-timeout 15 --speed-limit 1024 --speed-time 60 -o "$2" "$1"
     elif [ "$3" != any ] && command -v wget >/dev/null 2>&1; then
         wget -q -T 60 -O "$2" "$1" || wget -q -T 60 -O "$2" "$1"

@@ -8,7 +8,7 @@ import hashlib
 import io
 import posixpath
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from k3s_tui.core.contract import Change, Hands, Probe, Problem
@@ -246,11 +246,6 @@ def unified(path: str, before: str, after: str) -> str:
 def _split(text: str) -> list[str]:
     """Lines as files have them: `splitlines` would also split at a form feed."""
     return io.StringIO(text, newline="\n").readlines()
-
-
-def promised(file: File) -> FileState:
-    """The state a change of this file ends in, without its text."""
-    return replace(file.state, text=None)
 
 
 def _lines(out: bytes) -> list[str]:

@@ -25,10 +25,13 @@ ANOTHER = hashlib.sha256(b"another").hexdigest()
 
 
 class Site(BaseHTTPRequestHandler):
+    plain_port = 0
+    """Where the same is to be had without TLS: where a redirect must not lead."""
+
     def do_GET(self) -> None:
         if self.path == "/plain":
             self.send_response(302)
-            self.send_header("Location", f"http://127.0.0.1:{self.server.server_port}/file")  # type: ignore[attr-defined]
+            self.send_header("Location", f"http://127.0.0.1:{self.plain_port}/file")
             self.end_headers()
             return
         self.send_response({"/file": 200}.get(self.path, 404))
@@ -53,10 +56,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]
     context.load_cert_chain(folder / "pair")
     server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    plain = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    Site.plain_port = plain.server_port
+    for each in (server, plain):
+        threading.Thread(target=each.serve_forever, daemon=True).start()
     yield f"https://127.0.0.1:{server.server_port}", folder / "ca"
-    server.shutdown()
-    server.server_close()
+    for each in (server, plain):
+        each.shutdown()
+        each.server_close()
 
 
 @pytest.fixture
