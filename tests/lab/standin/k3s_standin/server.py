@@ -1,0 +1,185 @@
+"""``k3s server``: datastore, bootstrap, tokens, API, and a kubelet of sorts."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from . import bootstrap, certificates, cluster, dsn, files, journal, kubeconfig, notify, tokens
+from .api import ApiServer, State
+from .bootstrap import Authorities
+from .datastore import Conflict, DatabaseError, Datastore
+from .errors import Fatal
+from .options import Options, node_name, token_of
+
+_PORT = 6443
+_LEASE_LOST_AFTER = 15.0
+"""Seconds without the datastore after which a server gives up, as a lost leader lease would."""
+
+_COMPACT_EVERY = 60.0
+
+
+def run(options: Options, version: str) -> None:
+    """Run a server until the process is ended.
+
+    Raises:
+        Fatal: it cannot start, or lost the datastore.
+    """
+    journal.info(f"Starting k3s {version} (standin)")
+    if os.geteuid() != 0:
+        raise Fatal("must run as root unless --disable-agent is specified")
+    data = Path(options.text("data-dir", "/var/lib/rancher/k3s"))
+    folder = data / "server"
+    datastore = Datastore(dsn.read(options))
+    datastore.open()
+    journal.info("Kine available at unix://kine.sock")
+
+    password = _password(options, folder)
+    authorities = bootstrap.prepare(datastore, password, folder)
+    _check_pinned_ca(options, authorities)
+    agent_token = token_of(options, "agent-token")
+    agent_password = tokens.parse(agent_token).password if agent_token else password
+    _write_tokens(folder, authorities, password, agent_password)
+
+    name = node_name(options)
+    addresses = options.many("node-ip") or [own_address()]
+    port = int(options.text("https-listen-port", str(_PORT)))
+    certificate, key = _serving_files(options, folder, authorities, [name, *addresses])
+    started = threading.Event()
+    state = State(
+        datastore,
+        authorities,
+        {
+            "server": frozenset([password]),
+            "node": frozenset([password, agent_password]),
+        },
+        version,
+        started.is_set,
+    )
+    try:
+        api = ApiServer(port, state, certificate, key, folder / bootstrap.FILES["ClientCA"])
+    except OSError as error:
+        raise Fatal(f"starting kubernetes: listen tcp :{port}: bind: {error.strerror}") from error
+    threading.Thread(target=api.serve_forever, daemon=True).start()
+
+    admin = certificates.client(authorities.client, "system:admin", "system:masters")
+    kubeconfig.write(options, authorities.server.certificate, admin, port)
+    started.set()
+    journal.info("Kube API server is now running")
+    journal.info("k3s is up and running")
+    notify.ready()
+
+    node = cluster.node_object(
+        name,
+        version,
+        addresses,
+        labels=options.many("node-label"),
+        taints=options.many("node-taint"),
+        server=True,
+    )
+    _retrying(lambda: cluster.register(datastore, node))
+    journal.info(f"Node {name} registered (standin)")
+    _beat(datastore, name)
+
+
+def own_address() -> str:
+    """The address that the default route leaves by; no packet is sent to find it.
+
+    Raises:
+        Fatal: there is no default route.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError as error:
+            raise Fatal("unable to select an IP from default routes.") from error
+        address: str = probe.getsockname()[0]
+        return address
+
+
+def _password(options: Options, folder: Path) -> str:
+    given = token_of(options)
+    if not given and (folder / "token").exists():
+        given = (folder / "token").read_text().strip()
+    return tokens.parse(given).password if given else secrets.token_hex(16)
+
+
+def _check_pinned_ca(options: Options, authorities: Authorities) -> None:
+    given = token_of(options)
+    pinned = tokens.parse(given).ca_hash if given else ""
+    actual = tokens.ca_hash(authorities.server.certificate)
+    if pinned and pinned != actual:
+        raise Fatal(
+            "starting kubernetes: preparing server: failed to validate token: token CA hash does "
+            f"not match the Cluster CA certificate hash: {pinned} != {actual}"
+        )
+
+
+def _write_tokens(
+    folder: Path, authorities: Authorities, password: str, agent_password: str
+) -> None:
+    ca = authorities.server.certificate
+    files.write(folder / "token", tokens.secure(password, "server", ca).encode() + b"\n")
+    files.link(folder / "node-token", str(folder / "token"))
+    if agent_password == password:
+        files.link(folder / "agent-token", str(folder / "token"))
+    else:
+        secure = tokens.secure(agent_password, "node", ca)
+        (folder / "agent-token").unlink(missing_ok=True)
+        files.write(folder / "agent-token", secure.encode() + b"\n")
+    lines = f"{agent_password},node,node,k3s:agent\n{password},server,server,k3s:server\n"
+    files.write(folder / "cred" / "passwd", lines.encode())
+
+
+def _serving_files(
+    options: Options, folder: Path, authorities: Authorities, own_names: list[str]
+) -> tuple[Path, Path]:
+    service_range = options.text("service-cidr", "10.43.0.0/16").split("/")[0]
+    first_service = service_range.rpartition(".")[0] + ".1"
+    internal = ["kubernetes" + tail for tail in ("", ".default", ".default.svc")]
+    names = [
+        *own_names,
+        *options.many("tls-san"),
+        *options.many("advertise-address"),
+        *internal,
+        "kubernetes.default.svc.cluster.local",
+        *("localhost", "127.0.0.1", "::1", first_service),
+    ]
+    pair = certificates.serving(authorities.server, names)
+    certificate = folder / "tls" / "serving-kube-apiserver.crt"
+    key = certificate.with_suffix(".key")
+    # The chain, so that a client that knows the CA only by its hash can see it.
+    files.write(certificate, pair.certificate + authorities.server.certificate, 0o644)
+    files.write(key, pair.key)
+    return certificate, key
+
+
+def _retrying(work: Callable[[], object]) -> None:
+    deadline = time.monotonic() + _LEASE_LOST_AFTER
+    while True:
+        try:
+            work()
+            return
+        except (DatabaseError, Conflict) as error:
+            if time.monotonic() > deadline:
+                raise Fatal(
+                    "leaderelection lost for k3s (standin: datastore unreachable)"
+                ) from error
+            journal.error(f"error in txn: {error}".strip())
+            time.sleep(1)
+
+
+def _beat(datastore: Datastore, name: str) -> None:
+    compacted = time.monotonic()
+    while True:
+        time.sleep(cluster.HEARTBEAT)
+        # A kubelet whose node was deleted registers anew at its next start, not before.
+        _retrying(lambda: cluster.heartbeat(datastore, name))
+        if time.monotonic() - compacted > _COMPACT_EVERY:
+            compacted = time.monotonic()
+            _retrying(datastore.compact)
