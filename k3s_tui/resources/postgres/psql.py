@@ -69,7 +69,7 @@ class Psql:
         # A new session inherits the time of the last load from the server itself.
         ask = "printf 'select pg_conf_load_time() > to_timestamp(%s);' \"$moment\""
         start = self.run(
-            "select extract(epoch from clock_timestamp()) where pg_reload_conf() is not null;"
+            "select extract(epoch from clock_timestamp());\nselect pg_reload_conf() \\gset done_"
         )
         return (
             f"( moment=$({start}) || exit 1; left=20; "

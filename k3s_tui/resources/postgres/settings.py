@@ -198,7 +198,7 @@ class Settings:
         for entry in now.entries:
             if entry.error and entry.file != self.drop_in:
                 return Problem(
-                    f"{entry.file}:{entry.line}: {entry.error}",
+                    f"{entry.file}:{entry.line}: {entry.name}: {entry.error}",
                     "correct that line: until then PostgreSQL ignores every reload",
                 )
         for name in self.wanted(now):

@@ -31,6 +31,12 @@ def server(template: Path) -> Iterator[Server]:
 
 
 @pytest.fixture(params=SHELLS)
-def hands(request: pytest.FixtureRequest, tmp_path: Path) -> LocalHands:
-    """The machine under each shell in turn."""
+def every_shell(request: pytest.FixtureRequest, tmp_path: Path) -> LocalHands:
+    """This machine, under each shell in turn."""
     return LocalHands(request.param, tmp_path / "tools")
+
+
+@pytest.fixture
+def hands(tmp_path: Path) -> LocalHands:
+    """This machine, for what is about PostgreSQL and whose scripts meet every shell elsewhere."""
+    return LocalHands("dash", tmp_path / "tools")

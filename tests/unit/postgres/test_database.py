@@ -29,16 +29,16 @@ def test_what_is_to_do(now: DatabaseState, words: str | None) -> None:
         assert words in change.summary
 
 
-async def test_a_database_converges(hands: LocalHands, server: Server) -> None:
-    await hands.settle(Role(server.psql, "k3s", Secret("some-password")))
+async def test_a_database_converges(every_shell: LocalHands, server: Server) -> None:
+    await every_shell.settle(Role(server.psql, "k3s", Secret("some-password")))
     database = Database(server.psql, "k3s", "k3s")
-    await hands.settle(database)
+    await every_shell.settle(database)
     # What kine needs, and what PostgreSQL 15 no longer grants with `grant all on database`.
     server.sql("set role k3s; create table kine (id bigserial primary key)", "k3s")
     server.sql("create role other login")
     assert server.sql("select has_database_privilege('other', 'k3s', 'connect')") == "f"
 
     server.sql("alter database k3s owner to postgres; grant connect on database k3s to public")
-    change = await hands.settle(database)
+    change = await every_shell.settle(database)
     assert "postgres" in change.summary
     assert server.sql("select count(*) from kine", "k3s") == "0"

@@ -71,14 +71,14 @@ def test_a_password_that_clients_read_differently_is_refused(password: str) -> N
     assert isinstance(Role(Psql(), "k3s", Secret(password)).diff(FINE), Problem)
 
 
-async def test_a_role_converges(hands: LocalHands, server: Server) -> None:
+async def test_a_role_converges(every_shell: LocalHands, server: Server) -> None:
     server.sql("alter system set log_statement = 'all'")
     server.sql("select pg_reload_conf()")
     role = Role(server.psql, "k3s", PASSWORD)
-    await hands.settle(role)
+    await every_shell.settle(role)
 
     server.sql("alter role k3s superuser createdb password 'drifted' valid until '2020-01-01'")
-    change = await hands.settle(role)
+    change = await every_shell.settle(role)
     assert "SUPERUSER" in change.summary
     assert "password" in change.summary
 
@@ -87,7 +87,7 @@ async def test_a_role_converges(hands: LocalHands, server: Server) -> None:
     log = server.log.read_text()
     assert "create role" not in log.lower()
     assert stored not in log
-    assert PASSWORD.reveal() not in log + "".join(hands.scripts)
+    assert PASSWORD.reveal() not in log + "".join(every_shell.scripts)
 
 
 async def test_the_password_is_the_one_that_lets_in(server: Server, hands: LocalHands) -> None:
@@ -104,18 +104,22 @@ async def test_a_role_of_an_awkward_name_is_only_a_name(hands: LocalHands, serve
     assert name in server.sql("select rolname from pg_roles").splitlines()
 
 
-async def test_without_a_server_there_is_no_role_yet(hands: LocalHands) -> None:
-    role = Role(Psql(1, str(hands.tools)), "k3s", PASSWORD)
-    now = await hands.look(role)
+async def test_without_a_server_there_is_no_role_yet(every_shell: LocalHands) -> None:
+    role = Role(Psql(1, str(every_shell.tools)), "k3s", PASSWORD)
+    now = await every_shell.look(role)
     assert now == RoleState()
     change = role.diff(now)
     assert isinstance(change, Change)
     with pytest.raises(StepFailed):
-        await role.apply(hands, change)
+        await role.apply(every_shell, change)
 
 
-async def test_where_there_is_no_runuser_su_does_it(hands: LocalHands, server: Server) -> None:
+async def test_where_there_is_no_runuser_su_does_it(
+    every_shell: LocalHands, server: Server
+) -> None:
     script = AS_POSTGRES.replace("command -v runuser", "command -v no-runuser")
     assert script != AS_POSTGRES
-    told = await hands.sh(script + server.psql.run("select current_user, :'x';", x="a'b\\c\nd"))
+    told = await every_shell.sh(
+        script + server.psql.run("select current_user, :'x';", x="a'b\\c\nd")
+    )
     assert told.decode() == "postgres|a'b\\c\nd\n"

@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from k3s_tui.core.contract import Change, Problem
+from k3s_tui.core.errors import StepFailed
+from k3s_tui.resources.postgres.settings import Settings
+from k3s_tui.resources.postgres.settings_script import Tls
+from tests.unit.hands import LocalHands
+from tests.unit.postgres import certificates
+from tests.unit.postgres.server import Server
+
+
+def wanted(server: Server, tls: Tls, *addresses: str) -> Settings:
+    return Settings(
+        psql=server.psql,
+        config_file=str(server.config_file),
+        data_directory=str(server.data),
+        tls=tls,
+        addresses=addresses or ("127.0.0.1",),
+        restart=server.restart,
+        stamp=str(server.folder / "loaded" / "postgres"),
+    )
+
+
+def fresh_tls(server: Server) -> Tls:
+    ca = certificates.authority()
+    return certificates.install(server.folder, ca, certificates.server_pair(ca))
+
+
+def served(server: Server) -> str:
+    """The certificate that the server shows, PEM."""
+    anything = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    anything.check_hostname = False
+    anything.verify_mode = ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", server.port), 10) as plain:
+        plain.sendall(struct.pack("!ii", 8, 80877103))
+        assert plain.recv(1) == b"S"
+        with anything.wrap_socket(plain) as tls:
+            return ssl.DER_cert_to_PEM_cert(tls.getpeercert(binary_form=True) or b"")
+
+
+async def test_tls_comes_with_a_reload(every_shell: LocalHands, server: Server) -> None:
+    started = server.started()
+    settings = wanted(server, fresh_tls(server))
+    change = await every_shell.settle(settings)
+    assert change.summary.endswith("reload PostgreSQL")
+    assert "+ssl = 'on'" in change.diff
+    assert server.started() == started
+    assert served(server) == Path(settings.tls.certificate).read_text()
+    assert server.sql("show password_encryption") == "scram-sha-256"
+
+    original = Path(f"{server.config_file}.k3s-tui.orig").read_text()
+    ours = server.config_file.read_text().removeprefix(original)
+    include = "include_if_exists = 'conf.d/90-k3s-tui.conf'"
+    assert ours == f"\n# BEGIN k3s-tui\n{include}\n# END k3s-tui\n"
+    assert Path(settings.drop_in).owner() == server.config_file.owner() == "postgres"
+    assert sorted(path.name for path in Path(settings.drop_in).parent.iterdir()) == [
+        "90-k3s-tui.conf"
+    ]
+
+
+async def test_an_address_comes_with_a_restart_and_nothing_is_taken_away(
+    every_shell: LocalHands, server: Server
+) -> None:
+    started = server.started()
+    settings = wanted(server, fresh_tls(server), "127.0.0.7")
+    change = await every_shell.settle(settings)
+    assert change.summary.endswith("restart PostgreSQL")
+    assert server.started() != started
+    assert server.sql("show listen_addresses") == "localhost, 127.0.0.7"
+
+    started = server.started()
+    await every_shell.settle(replace(settings, addresses=("127.0.0.8",)))
+    assert server.sql("show listen_addresses") == "localhost, 127.0.0.7, 127.0.0.8"
+    # The next one has nothing to do, and does nothing.
+    assert settings.diff(await every_shell.look(settings)) is None
+
+
+async def test_a_folder_that_is_included_already_is_used(hands: LocalHands, server: Server) -> None:
+    (server.data / "conf.d").mkdir()
+    before = server.config_file.read_text() + "include_dir = 'conf.d'\t# Debian's\n"
+    server.config_file.write_text(before)
+    await hands.settle(wanted(server, fresh_tls(server)))
+    assert server.config_file.read_text() == before
+
+
+async def test_a_renewed_certificate_is_loaded(hands: LocalHands, server: Server) -> None:
+    settings = wanted(server, fresh_tls(server))
+    await hands.settle(settings)
+    started, old = server.started(), served(server)
+    fresh_tls(server)
+    change = await hands.settle(settings)
+    assert change.summary == "load the TLS files, reload PostgreSQL"
+    assert served(server) != old
+    assert server.started() == started
+
+
+async def test_a_change_of_inputs_is_loaded(hands: LocalHands, server: Server) -> None:
+    settings = wanted(server, fresh_tls(server))
+    await hands.settle(settings)
+    await hands.settle(replace(settings, inputs="another digest"))
+
+
+async def test_what_was_placed_but_not_loaded_is_loaded_by_the_next_run(
+    hands: LocalHands, server: Server
+) -> None:
+    settings = wanted(server, fresh_tls(server), "127.0.0.9")
+    await hands.settle(settings)
+    # As a run leaves it that was cut off after placing: the file is there, the rest is not.
+    text = Path(settings.drop_in).read_text()
+    Path(settings.drop_in).write_text("")
+    server.sql("select pg_reload_conf()")
+    await hands.sh(server.restart)
+    Path(settings.drop_in).write_text(text)
+    Path(f"{settings.drop_in}.before").write_text("")
+    change = await hands.settle(settings)
+    assert change.summary.endswith("restart PostgreSQL")
+    assert not Path(f"{settings.drop_in}.before").exists()
+
+
+async def test_drift_is_mended(hands: LocalHands, server: Server) -> None:
+    settings = wanted(server, fresh_tls(server))
+    await hands.settle(settings)
+    with Path(settings.drop_in).open("a") as drop_in:
+        drop_in.write("ssl = off\n")
+    server.sql("select pg_reload_conf()")
+    change = await hands.settle(settings)
+    assert "-ssl = off" in change.diff
+
+
+async def test_a_stricter_protocol_is_left(hands: LocalHands, server: Server) -> None:
+    with server.config_file.open("a") as conf:
+        conf.write("ssl_min_protocol_version = 'TLSv1.3'\n")
+    server.sql("select pg_reload_conf()")
+    await hands.look(settings := wanted(server, fresh_tls(server)))
+    await hands.settle(settings)
+    assert server.sql("show ssl_min_protocol_version") == "TLSv1.3"
+
+
+async def refuses(hands: LocalHands, settings: Settings, words: str) -> None:
+    change = settings.diff(await hands.look(settings))
+    assert isinstance(change, Change), change
+    with pytest.raises(StepFailed) as failed:
+        await settings.apply(hands, change)
+    assert words in failed.value.tail
+
+
+async def test_a_key_of_another_certificate_never_goes_live(
+    every_shell: LocalHands, server: Server
+) -> None:
+    settings = wanted(server, fresh_tls(server))
+    await every_shell.settle(settings)
+    old = served(server)
+    key = Path(settings.tls.key)
+    key.write_text(certificates.server_pair(certificates.authority()).key.reveal())
+    await refuses(every_shell, settings, "do not belong together")
+    assert served(server) == old
+
+
+@pytest.mark.parametrize(
+    ("file", "mode", "words"),
+    [
+        ("server.key", 0o640, "must be 0600 of postgres"),
+        ("ca.crt", 0o600, "cannot be read by the user postgres"),
+    ],
+)
+async def test_modes_that_the_next_restart_would_fail_on_are_refused(
+    every_shell: LocalHands, server: Server, file: str, mode: int, words: str
+) -> None:
+    settings = wanted(server, fresh_tls(server))
+    (server.folder / "tls" / file).chmod(mode)
+    await refuses(every_shell, settings, words)
+    assert server.sql("show ssl") == "off"
+    assert not Path(settings.drop_in).exists()
+
+
+async def test_a_setting_that_postgresql_refuses_is_taken_back(
+    hands: LocalHands, server: Server
+) -> None:
+    tls = fresh_tls(server)
+    settings = wanted(server, tls)
+    await hands.settle(settings)
+    before = Path(settings.drop_in).read_text()
+    bad = replace(settings, tls=replace(tls, crl=str(server.folder / "tls" / "crl")))
+    # No PEM in it: `pg_file_settings` accepts the name, the load of the files does not.
+    Path(bad.tls.crl).write_text("nothing\n")
+    Path(bad.tls.crl).chmod(0o644)
+    renewed = certificates.authority()
+    certificates.install(server.folder, renewed, certificates.server_pair(renewed))
+    await refuses(hands, bad, "does not show the certificate")
+    assert Path(settings.drop_in).read_text() == before
+
+
+async def test_a_restart_that_fails_is_taken_back(every_shell: LocalHands, server: Server) -> None:
+    settings = wanted(server, fresh_tls(server), "127.0.0.9")
+    every_shell.tool("sleep", ":")
+    broken = replace(settings, restart="echo 'not today' >&2; false")
+    await refuses(every_shell, broken, "the former ones are back")
+    assert not Path(settings.drop_in).exists()
+    await every_shell.settle(settings)
+
+
+async def test_a_broken_file_is_told_before_anything(hands: LocalHands, server: Server) -> None:
+    settings = wanted(server, fresh_tls(server))
+    with server.config_file.open("a") as conf:
+        conf.write("no_such_setting = 1\n")
+    problem = settings.diff(await hands.look(settings))
+    assert isinstance(problem, Problem)
+    assert "no_such_setting" in problem.text
+    assert str(server.config_file) in problem.text
+
+
+async def test_alter_system_wins_and_is_told(hands: LocalHands, server: Server) -> None:
+    settings = wanted(server, fresh_tls(server))
+    server.sql("alter system set ssl_cert_file = '/elsewhere.crt'")
+    problem = settings.diff(await hands.look(settings))
+    assert isinstance(problem, Problem)
+    assert "ALTER SYSTEM" in problem.text
+    assert "alter system reset ssl_cert_file" in problem.hint
+    server.sql("alter system reset ssl_cert_file")
+    # One that says what we want, or more, is no obstacle.
+    server.sql("alter system set listen_addresses = '*'")
+    await hands.settle(settings)
+
+
+async def test_a_later_file_wins_and_is_told(hands: LocalHands, server: Server) -> None:
+    settings = wanted(server, fresh_tls(server))
+    await hands.settle(settings)
+    with server.config_file.open("a") as conf:
+        conf.write("ssl_ca_file = '/elsewhere.crt'\n")
+    problem = settings.diff(await hands.look(settings))
+    assert isinstance(problem, Problem)
+    assert "sets ssl_ca_file again" in problem.text
