@@ -49,7 +49,7 @@ def _service(
             inputs=(seen[binary].digest,),
         ),
         (*source.needs[name], servers.ca, *servers.ready.values(), balancer.service),
-        within=600,
+        within=700,
     )
 
 

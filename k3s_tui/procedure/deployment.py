@@ -25,13 +25,14 @@ from k3s_tui.engine.plan import Item, Plan, make_plan
 from k3s_tui.engine.run import Run
 from k3s_tui.hosts import facts
 from k3s_tui.hosts.facts import Facts
+from k3s_tui.hosts.facts_script import facts_script
 from k3s_tui.hosts.local import local_transport
 from k3s_tui.hosts.ssh import Connector
 from k3s_tui.hosts.target import Target, parse_jump
 from k3s_tui.hosts.transport import Transport
 from k3s_tui.pki.authority import Authority
 from k3s_tui.procedure import cluster
-from k3s_tui.procedure.site import Clock, Credentials, Site, peers_of
+from k3s_tui.procedure.site import Credentials, Site, peers_of
 from k3s_tui.profile import lockfile
 from k3s_tui.profile.model import Profile
 from k3s_tui.profile.neighbours import lock_file
@@ -217,11 +218,11 @@ class Deployment:
 @dataclass(frozen=True)
 class _Look:
     facts: Facts
-    clock: Clock
+    clock: tuple[float, float] | None
 
 
 async def _look_at_all(fleet: Mapping[Host, Connection], profile: Profile) -> dict[str, _Look]:
-    script = facts.script(peers=peers_of(profile), paths=DISKS)
+    script = facts_script(peers=peers_of(profile), paths=DISKS)
     looks = await asyncio.gather(
         *(_look_at(fleet[Host(name)].transport, script) for name in profile.hosts)
     )
@@ -233,8 +234,7 @@ async def _look_at(transport: Transport, script: str) -> _Look:
     result = await transport.exec(script)
     answered = time.time()
     found = facts.parse(result.out)
-    ahead, error = facts.skew(asked, answered, found)
-    return _Look(found, Clock(ahead, error))
+    return _Look(found, facts.skew(asked, answered, found))
 
 
 async def _local() -> Transport:

@@ -95,15 +95,17 @@ def distribution(site: Site, name: str) -> Problem | None:
 
 def clock(site: Site, name: str) -> Problem | None:
     """Certificates and tokens are a matter of time: compared with the middle of all hosts."""
-    middle = median(clock.ahead for clock in site.clocks.values())
     own = site.clocks[name]
-    apart = own.ahead - middle
+    if own is None:
+        return warn("it does not say its time", "try `date +%s` on it")
+    ahead, error = own
+    apart = ahead - median(clock[0] for clock in site.clocks.values() if clock)
     side = "ahead of" if apart > 0 else "behind"
     text = f"its clock is {abs(apart):.0f} s {side} the other hosts'"
     fix = "synchronize it: `timedatectl set-ntp true`, or chrony, and look at `timedatectl`"
-    if abs(apart) - own.error > 30:
+    if abs(apart) - error > 30:
         return stop(text, fix)
-    if abs(apart) - own.error > 2:
+    if abs(apart) - error > 2:
         return warn(text, fix)
     return None
 
@@ -140,6 +142,8 @@ def architecture(site: Site, name: str) -> Problem | None:
 
 def memory(site: Site, name: str) -> Problem | None:
     has = site.facts[name].memory_kib
+    if has is None:
+        return warn("it does not say how much memory it has", "look at /proc/meminfo")
     is_server = "server" in site.profile.hosts[name].roles
     least, asked = (
         (SERVER_MEMORY_KIB, "2 GB for a server")
@@ -153,7 +157,7 @@ def memory(site: Site, name: str) -> Problem | None:
 
 def processors(site: Site, name: str) -> Problem | None:
     has = site.facts[name].cpus
-    if "server" in site.profile.hosts[name].roles and has < 2:
+    if "server" in site.profile.hosts[name].roles and has is not None and has < 2:
         return warn(f"it has {has} CPU; K3s asks for 2 on a server", "give it another one")
     return None
 
@@ -168,7 +172,7 @@ def disk(site: Site, name: str) -> Problem | None:
 def cgroups(site: Site, name: str) -> Problem | None:
     facts = site.facts[name]
     version = site.profile.k3s.version
-    if facts.cgroup != "v2" and Version.parse(version) >= FIRST_WITHOUT_CGROUP_V1:
+    if facts.cgroup in ("v1", "hybrid") and Version.parse(version) >= FIRST_WITHOUT_CGROUP_V1:
         return stop(
             f"it uses cgroup {facts.cgroup}; the kubelet of K3s {version} starts on v2 only",
             "boot it with systemd.unified_cgroup_hierarchy=1, or pin a K3s below v1.35",
@@ -250,7 +254,8 @@ def _port(port: int, owners: Iterable[str], site: Site, name: str) -> Problem | 
     allowed = tuple(owners)
     for listener in site.facts[name].listening:
         if listener.port == port and not listener.process.startswith(allowed):
-            who = f"{listener.process or 'another process'} (pid {listener.pid or 'not known'})"
+            pid = f" (pid {listener.pid})" if listener.pid else ""
+            who = f"{listener.process or 'a process that it does not name'}{pid}"
             return stop(f"port {port} is taken by {who}", "stop that service, or move it")
     return None
 

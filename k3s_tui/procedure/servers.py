@@ -101,7 +101,7 @@ def _server(
             inputs=(seen[binary].digest, seen[ca].digest, seen[certificate].fingerprint),
         ),
         (theirs, *source.needs[name], *entry, ca, certificate, proof, pair, *before),
-        within=600,
+        within=700,
     )
     ready = Step(
         f"{name}/servers/ready",

@@ -25,25 +25,18 @@ class Credentials:
 
 
 @dataclass(frozen=True)
-class Clock:
-    """How far a host's clock is ahead of the laptop's, and how sure that is, in seconds."""
-
-    ahead: float
-    error: float
-
-
-@dataclass(frozen=True)
 class Site:
     """The profile, the facts of every host in it, and what was recorded of earlier runs.
 
-    `recorded` are SHA-256 sums by artifact name (`install.sh`, `k3s-amd64`) for the profile's
-    version, empty before the first run.
+    `clocks` are seconds by which a host's clock is ahead of the laptop's, and how far that can be
+    off; None where the host did not say its time.  `recorded` are SHA-256 sums by artifact name
+    (`install.sh`, `k3s-amd64`) for the profile's version, empty before the first run.
     """
 
     profile: Profile
     profile_path: Path
     facts: Mapping[str, Facts]
-    clocks: Mapping[str, Clock]
+    clocks: Mapping[str, tuple[float, float] | None]
     credentials: Credentials
     authority: Authority
     recorded: Mapping[str, str]
