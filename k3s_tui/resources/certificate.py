@@ -122,7 +122,7 @@ class HostCertificate:
         names = ", ".join((*self.profile.dns, *self.profile.addresses)) or self.profile.unit
         told = f"{verb} {self.certificate_path} for CN={self.profile.common_name} ({names})"
         # Reasons quote what the present certificate says.
-        return Change(sanitize(f"{told}: {'; '.join(reasons)}"))
+        return Change(sanitize(f"{told}: {'; '.join(reasons)}"), after=TO_BE_ISSUED)
 
     def _about_access(self, now: CertificateState) -> list[str]:
         wanted = (("its folder", "0700"), (KEY, "0600"), (CERTIFICATE, "0644"))
