@@ -60,6 +60,15 @@ def test_a_host_has_settings_of_its_own() -> None:
     assert (profile.ssh_user("k3s-server-1"), profile.ssh_port("k3s-server-1")) == ("admin", 2222)
 
 
+def test_hosts_behind_one_address_differ_by_port() -> None:
+    """Forwarded ports: each has its own, and an address of its own inside the cluster."""
+    second = 'address = "10.161.129.154"\n'
+    same = 'address = "10.161.129.54"\nnode-ip = "10.0.0.2"\n'
+    (problem,) = problems(changed((second, same)))
+    assert (problem.code, problem.where) == ("duplicate-address", "hosts.k3s-server-2.address")
+    assert parse(changed((second, same + "port = 2202\n")), "x").warnings == []
+
+
 ONE_MISTAKE = [
     # what changes, code, what the caret is under, part of message + expected + help
     (('user = "sles"', 'userr = "sles"'), "unknown-key", "userr", 'did you mean "user"?'),
@@ -117,6 +126,7 @@ ONE_MISTAKE = [
         '"http://get.k3s.io"',
         "https",
     ),
+    (("schema = 1\n", 'schema = 1\nnote = "\\u001b[2J"\n'), "bad-value", "", "note"),
     (('identity = "agent"', 'identity = ""'), "bad-identity", '""', "private key file"),
     (('become = "sudo"', 'become = "su"'), "unknown-value", '"su"', '"sudo"?'),
     (("schema = 1", "schema = 2"), "newer-schema", "2", "update k3s-tui"),
