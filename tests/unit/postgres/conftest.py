@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from tests.unit.hands import LocalHands
 from tests.unit.postgres import server as servers
+from tests.unit.postgres.datastore import Datastore, ServerHands, converge
 from tests.unit.postgres.server import Server
 from tests.unit.shells import SHELLS
 
@@ -40,3 +42,17 @@ def every_shell(request: pytest.FixtureRequest, tmp_path: Path) -> LocalHands:
 def hands(tmp_path: Path) -> LocalHands:
     """This machine, for what is about PostgreSQL and whose scripts meet every shell elsewhere."""
     return LocalHands("dash", tmp_path / "tools")
+
+
+@pytest.fixture(scope="module")
+def datastore(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Datastore]:
+    """A datastore as a run leaves it; who changes it puts it back."""
+    made = servers.launch(template)
+    hands = LocalHands("dash", tmp_path_factory.mktemp("datastore") / "tools")
+    yield asyncio.run(converge(hands, made))
+    servers.remove(made)
+
+
+@pytest.fixture
+def k3s_server(tmp_path: Path) -> ServerHands:
+    return ServerHands(tmp_path / "tools")
