@@ -41,9 +41,16 @@ refuse() {
     say "$1; nothing was changed"
 }
 write_stamp() { printf '%s\\n' "$1" >"$stamp.new" && mv -f "$stamp.new" "$stamp"; }
+tell_journal() {
+    [ $follow = yes ] || return 0
+    # The cursor file makes each line come once, and none get lost at the end.
+    journalctl -u "$unit" --since "@$since" --cursor-file "$stamp.cursor" -o cat -q --no-pager \\
+        >&2 2>/dev/null
+}
 wait_ready() {
     end=$(($(date +%s) + seconds))
     while :; do
+        tell_journal
         said=$(ready 2>&1)
         [ $? -ne 0 ] || return 0
         ! systemctl is-failed --quiet "$unit" 2>/dev/null || break
@@ -57,10 +64,8 @@ take_up() {
     told=yes
     # A failure of before must not count as one of now.
     systemctl reset-failed "$unit" >/dev/null 2>&1
-    if [ $follow = yes ]; then
-        journalctl -u "$unit" -f -n 0 -o cat >&2 2>/dev/null </dev/null 9>&- &
-        follower=$!
-    fi
+    since=$(date +%s)
+    rm -f "$stamp.cursor"
     why="it cannot be activated"
     activate
     up=$?
@@ -69,10 +74,8 @@ take_up() {
         wait_ready
         up=$?
     fi
-    if [ $follow = yes ]; then
-        kill $follower 2>/dev/null
-        wait $follower 2>/dev/null
-    fi
+    tell_journal
+    rm -f "$stamp.cursor"
     return $up
 }
 back_out() {

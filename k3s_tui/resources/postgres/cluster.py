@@ -82,14 +82,14 @@ class ClusterState:
 class Cluster:
     """The cluster that answers on `psql`'s port runs now and after a reboot.
 
-    `unit` is sh that prints the unit of the distribution's own cluster.  `initdb` is sh that
-    makes one, '' where the package or the unit's first start does so; it never runs when a data
-    folder with a PG_VERSION exists.
+    `initdb` is sh that makes one, '' where the package or the unit's first start does so; it never
+    runs when a data folder with a PG_VERSION exists.  `unit` is sh that prints the unit of the
+    distribution's own cluster, for as long as none runs.
     """
 
     psql: Psql
-    unit: str = "echo postgresql.service"
     initdb: str = ""
+    unit: str = "echo postgresql.service"
     data_folders: tuple[str, ...] = DATA_FOLDERS
 
     def probe(self) -> Probe[ClusterState]:

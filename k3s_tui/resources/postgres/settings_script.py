@@ -141,7 +141,10 @@ def _check_served(tls: Tls, port: int) -> str:
 
 
 def _include(config_file: str, include: str) -> str:
-    """One line at the end of postgresql.conf, whose first original is kept."""
+    """One line at the end of postgresql.conf, whose first original is kept.
+
+    It names our file alone: a whole folder might hold what nobody meant to switch on.
+    """
     line = f"include_if_exists = '{include}'"
     return f"""conf=$(readlink -f {quote(config_file)}) || exit 1
 [ -e "$conf.k3s-tui.orig" ] || cp -p "$conf" "$conf.k3s-tui.orig" || exit 1

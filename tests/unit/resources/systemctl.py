@@ -55,6 +55,20 @@ esac
 """
 
 
+# With a cursor file: what was not told yet.  Without: how it ended.
+_JOURNALCTL = """\
+unit=$2 cursor=
+while [ $# -gt 0 ]; do
+    case $1 in --cursor-file) cursor=$2 ;; esac
+    shift
+done
+if [ -z "$cursor" ]; then echo "last words of $unit"; exit; fi
+touch {journal} "$cursor"
+told=$(wc -l <"$cursor")
+tail -n +$((told + 1)) {journal} | tee -a "$cursor"
+"""
+
+
 class Systemctl:
     """Put in place of the host's by being made; `log` has what changed something."""
 
@@ -62,9 +76,8 @@ class Systemctl:
         self._folder = folder
         folder.mkdir()
         hands.tool("systemctl", f"cd {quote(str(folder))} || exit 1\n{_SCRIPT}")
-        # Following never ends by itself: whoever does not end it waits for ever.
-        follow = f'echo "following $2"; : >{quote(str(folder))}/followed; exec sleep 600'
-        hands.tool("journalctl", f'case $* in *" -f "*) {follow} ;; esac\necho "last words of $2"')
+        journal = quote(str(folder / "journal"))
+        hands.tool("journalctl", _JOURNALCTL.format(journal=journal))
 
     def unit(self, name: str, *, enabled: str = "enabled", active: str = "active") -> None:
         """A unit that is there."""

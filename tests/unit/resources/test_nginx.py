@@ -85,5 +85,7 @@ def test_upstreams_are_read_from_the_log(line: str, upstream: str) -> None:
     ask = CHECK.probe().ask
     assert isinstance(ask, str)
     sed = ask.splitlines()[-1].partition("| ")[2]
-    done = subprocess.run(["sh", "-c", sed], input=f"{line}\n", capture_output=True, text=True)
+    done = subprocess.run(
+        ["sh", "-c", sed], input=f"{line}\n", capture_output=True, text=True, check=True
+    )
     assert done.stdout == f"{upstream}\n"
