@@ -18,16 +18,16 @@ from k3s_tui.hosts.wire import Process
 _NOISE_CAP = 1 << 16
 
 END_GROUP = """\
-kill -s TERM -- -{pgid} 2>/dev/null || exit 0
+kill -TERM -{pgid} 2>/dev/null || exit 0
 tries=0
-while [ $tries -lt 20 ] && kill -s 0 -- -{pgid} 2>/dev/null; do
+while [ $tries -lt 20 ] && kill -0 -{pgid} 2>/dev/null; do
     sleep 0.1 2>/dev/null || sleep 1
     tries=$((tries + 1))
 done
-kill -s KILL -- -{pgid} 2>/dev/null
+kill -KILL -{pgid} 2>/dev/null
 exit 0
 """
-"""Ends a process group: asked first, killed after two seconds."""
+"""Ends a process group: asked first, killed after two seconds.  busybox knows no `kill --`."""
 
 
 def new_nonce() -> str:

@@ -3,11 +3,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from k3s_tui.core.errors import Lost
+from k3s_tui.hosts import ssh
+from k3s_tui.hosts.facts import parse, skew
+from k3s_tui.hosts.facts_script import facts_script
 from k3s_tui.hosts.script import literal
 from k3s_tui.hosts.shell import ShellTransport
 from tests.ssh.conftest import Connect
@@ -182,3 +186,39 @@ async def test_what_is_held_is_free_when_the_connection_dies(
             async with asyncio.timeout(10):
                 while await free() != "held":
                     await asyncio.sleep(0.05)
+
+
+async def test_a_peer_that_falls_silent_is_lost(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (ssh._DISCIPLINE["keepalive_interval"], ssh._DISCIPLINE["keepalive_count_max"]) == (
+        10,
+        3,
+    )
+    monkeypatch.setattr(ssh, "_DISCIPLINE", {**ssh._DISCIPLINE, "keepalive_interval": 0.2})
+    with running_sshd() as server:
+        web = await connect(server)
+        said: list[str] = []
+        running = asyncio.create_task(web.exec("echo begun >&2; sleep 60", on_line=said.append))
+        await eventually(lambda: bool(said))
+        for pid in server.sessions():
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(Lost):
+                await running
+        finally:
+            for pid in server.sessions():
+                os.kill(pid, signal.SIGKILL)
+
+
+async def test_the_facts_of_a_host_in_one_script(web: ShellTransport) -> None:
+    before = time.time()
+    result = await web.exec(facts_script(["127.0.0.1"], ["localhost"], ["/var/lib/rancher"]))
+    found = parse(result.out)
+    offset = skew(before, time.time(), found)
+    assert offset is not None and abs(offset[0]) <= offset[1]
+    assert found.route_sources == {"127.0.0.1": "127.0.0.1"}
+    assert (found.hostname, list(found.disk_free_kib)) == (
+        os.uname().nodename,
+        ["/var/lib/rancher"],
+    )

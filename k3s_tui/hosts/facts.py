@@ -1,0 +1,240 @@
+"""What a host is, as one frozen value: read by one script, parsed by one pure function."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from k3s_tui.hosts.listeners import Listener, parse_listeners
+from k3s_tui.hosts.sanitize import sanitize
+
+Role = Literal["server", "agent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What could be found out; None and empty stand for unknown or absent.
+
+    Sizes are KiB.  `now` is seconds since the epoch by the host's clock.  `addresses` are
+    (interface, address) without prefix length.  `route_sources` and `resolved` have a key for
+    each peer and name that was asked for (`resolved` only where there is `getent`): None, or no
+    address, when there is no route or the name is not known.
+    """
+
+    os_id: str = ""
+    os_like: tuple[str, ...] = ()
+    os_version: str = ""
+    os_name: str = ""
+    arch: str = ""
+    kernel: str = ""
+    hostname: str = ""
+    machine_id: str = ""
+    boot_id: str = ""
+    init: str = ""
+    """systemd, openrc, or the name of process 1."""
+    cpus: int | None = None
+    memory_kib: int | None = None
+    swap_kib: int | None = None
+    disk_free_kib: Mapping[str, int] = field(default_factory=dict)
+    cgroup: Literal["v2", "v1", "hybrid"] | None = None
+    cgroup_controllers: frozenset[str] = frozenset()
+    addresses: tuple[tuple[str, str], ...] = ()
+    default_route: bool = False
+    route_sources: Mapping[str, str | None] = field(default_factory=dict)
+    resolved: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    listening: tuple[Listener, ...] = ()
+    now: int | None = None
+    clock_synchronized: bool | None = None
+    selinux: Literal["enforcing", "permissive", "disabled", "absent"] = "absent"
+    apparmor: bool = False
+    firewalls: tuple[str, ...] = ()
+    """Those that are active: firewalld, ufw."""
+    modules_missing: tuple[str, ...] = ()
+    cloud_init_manages_hosts: bool = False
+    cloud_init_running: bool = False
+    k3s_version: str | None = None
+    k3s_role: Role | None = None
+    k3s_leftovers: tuple[str, ...] = ()
+    postgres_version: int | None = None
+    """`server_version_num` of the server that runs, such as 150008."""
+    shm_writable: bool | None = None
+    commands: frozenset[str] = frozenset()
+
+    @property
+    def nginx_installed(self) -> bool:
+        return "nginx" in self.commands
+
+
+def parse(out: bytes) -> Facts:
+    """The facts in the output of `facts_script`; lines that say nothing known are left out."""
+    said: dict[str, list[str]] = {}
+    for line in out.decode(errors="replace").split("\n"):
+        key, _, value = sanitize(line).partition(" ")
+        said.setdefault(key, []).append(value.strip())
+
+    def first(key: str) -> str:
+        return said.get(key, [""])[0]
+
+    def every(key: str) -> list[str]:
+        return said.get(key, [])
+
+    release = dict(_assignment(line) for line in every("os"))
+    memory = dict(_meminfo(line) for line in every("meminfo"))
+    return Facts(
+        os_id=release.get("ID", ""),
+        os_like=tuple(release.get("ID_LIKE", "").split()),
+        os_version=release.get("VERSION_ID", ""),
+        os_name=release.get("PRETTY_NAME", ""),
+        arch=first("arch"),
+        kernel=first("kernel"),
+        hostname=first("hostname"),
+        machine_id=first("machine-id"),
+        boot_id=first("boot-id"),
+        init=first("init"),
+        cpus=_int(first("cpus")),
+        memory_kib=memory.get("MemTotal"),
+        swap_kib=memory.get("SwapTotal"),
+        disk_free_kib=_disk(every("disk")),
+        cgroup=_cgroup(first("cgroup")),
+        cgroup_controllers=frozenset(" ".join(every("controllers")).split()),
+        addresses=tuple(found for line in every("address") if (found := _address(line))),
+        default_route=first("default-route") == "yes",
+        route_sources=_routes(every("route")),
+        resolved=_resolved(every("resolved")),
+        listening=parse_listeners(every("ss"), every("netstat"), every("procnet")),
+        now=_int(first("now")),
+        clock_synchronized=_synchronized(every("clock")),
+        selinux=_selinux(first("selinux")),
+        apparmor=first("apparmor") == "Y",
+        firewalls=_firewalls(first("firewalld"), first("ufw")),
+        modules_missing=tuple(every("module-missing")),
+        cloud_init_manages_hosts=any(map(_manages_hosts, every("manage-hosts"))),
+        cloud_init_running=first("cloud-init") == "running",
+        k3s_version=_k3s_version(first("k3s")),
+        k3s_role=_role(every("k3s-unit")),
+        k3s_leftovers=tuple(every("leftover")),
+        postgres_version=_int(first("postgres")),
+        shm_writable=first("shm")[:10].startswith("drwxrwxrw") if "shm" in said else None,
+        commands=frozenset(every("command")),
+    )
+
+
+def skew(t0: float, t1: float, facts: Facts) -> tuple[float, float] | None:
+    """By how many seconds the host's clock is ahead of ours, and how far that can be off.
+
+    `t0` and `t1` are our clock just before and after the script ran.  None when the host did not
+    say its time.
+    """
+    if facts.now is None:
+        return None
+    # The host tells whole seconds: on average it is half a second later.
+    return facts.now + 0.5 - (t0 + t1) / 2, (t1 - t0) / 2 + 0.5
+
+
+def _int(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"\d{1,18}", text) else None
+
+
+def _assignment(line: str) -> tuple[str, str]:
+    """`KEY="value"` of os-release."""
+    key, _, value = line.partition("=")
+    return key, value.strip("\"'")
+
+
+def _meminfo(line: str) -> tuple[str, int | None]:
+    """`MemTotal:  1024 kB`; the kernel means KiB."""
+    key, _, value = line.partition(":")
+    return key, _int(value.split()[0]) if value.split() else None
+
+
+def _disk(lines: Iterable[str]) -> dict[str, int]:
+    found = {}
+    for line in lines:
+        free, _, path = line.partition(" ")
+        size = _int(free)
+        if size is not None:
+            found[path] = size
+    return found
+
+
+def _cgroup(text: str) -> Literal["v2", "v1", "hybrid"] | None:
+    match text:
+        case "v2" | "v1" | "hybrid":
+            return text
+        case _:
+            return None
+
+
+def _address(line: str) -> tuple[str, str] | None:
+    """`2: eth0    inet 10.0.0.1/24 brd …`"""
+    match = re.match(r"\d+: (\S+)\s+inet6? ([0-9a-fA-F.:]+)", line)
+    return (match[1], match[2]) if match else None
+
+
+def _routes(lines: Iterable[str]) -> dict[str, str | None]:
+    """`10.0.0.2 10.0.0.2 dev eth0 src 10.0.0.1 …`; only the peer when there is no route."""
+    found = {}
+    for line in lines:
+        peer = line.partition(" ")[0]
+        source = re.search(r" src ([0-9a-fA-F.:]+)", line)
+        if peer:
+            found[peer] = source[1] if source else None
+    return found
+
+
+def _resolved(lines: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """`name address …`; getent repeats each address per socket type."""
+    found = {}
+    for line in lines:
+        words = line.split()
+        if words:
+            found[words[0]] = tuple(dict.fromkeys(words[1:]))
+    return found
+
+
+def _synchronized(lines: Iterable[str]) -> bool | None:
+    """From timedatectl (`NTPSynchronized=yes`, `… synchronized: no`) and chronyc's leap status."""
+    verdicts = [
+        line.endswith(("=yes", ": yes", "Normal"))
+        for line in lines
+        if re.search(r"(?i)synchronized|^leap status", line)
+    ]
+    return any(verdicts) if verdicts else None
+
+
+def _selinux(text: str) -> Literal["enforcing", "permissive", "disabled", "absent"]:
+    match text.lower():
+        case "enforcing" | "1":
+            return "enforcing"
+        case "permissive" | "0":
+            return "permissive"
+        case "disabled":
+            return "disabled"
+        case _:
+            return "absent"
+
+
+def _firewalls(firewalld: str, ufw: str) -> tuple[str, ...]:
+    active = {"firewalld": firewalld == "active", "ufw": ufw.lower() == "enabled=yes"}
+    return tuple(name for name, is_active in active.items() if is_active)
+
+
+def _manages_hosts(line: str) -> bool:
+    """`manage_etc_hosts: true`; localhost and template rewrite /etc/hosts as well."""
+    value = line.partition(":")[2].partition("#")[0].strip().strip("\"'").lower()
+    return value in ("true", "yes", "on", "localhost", "template")
+
+
+def _k3s_version(text: str) -> str | None:
+    match = re.match(r"k3s version (\S+)", text)
+    return match[1] if match else None
+
+
+def _role(units: Iterable[str]) -> Role | None:
+    """By the unit's file; both on one host is a server, which runs an agent of its own."""
+    found = set(units)
+    if "k3s" in found:
+        return "server"
+    return "agent" if "k3s-agent" in found else None
