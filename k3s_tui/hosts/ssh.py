@@ -67,9 +67,10 @@ class Connector:
     """Makes connections for one run: keys, known_hosts and jump hosts are shared by all of them.
 
     `ask` is asked for passphrases, once per key; without it an encrypted key is an error.
-    `pins` are host keys by target name, for targets without a `host_key` of their own (the jump
-    hosts of ~/.ssh/config).  `home` is the folder that holds `.ssh`; `agent` is the path of
-    ssh-agent's socket, '' for none.  Use as an async context manager, or call `close`.
+    `pins` are host keys by target name, looked up anew for each connection; they count for targets
+    without a `host_key` of their own (such as the jump hosts of ~/.ssh/config).  `home` is the
+    folder that holds `.ssh`; `agent` is the path of ssh-agent's socket, '' for none.  Use as an
+    async context manager, or call `close`.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class Connector:
         home: Path | None = None,
         agent: str | None = None,
     ) -> None:
-        self._pins = pins or {}
+        self._pins: Mapping[str, str] = {} if pins is None else pins
         self._folder = (home or Path.home()) / ".ssh"
         self._agent = agent if agent is not None else os.environ.get("SSH_AUTH_SOCK", "")
         self._identities = Identities(self._folder, ask, _decode, self._held)
