@@ -7,6 +7,7 @@ whatever is in it was started there.
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from pathlib import Path
@@ -47,9 +48,9 @@ def members(name: str) -> set[int]:
     """Pids of every process in the host's group and the groups below it."""
     pids: set[int] = set()
     for root in hierarchies():
-        for file in (root / LAN / name).glob("**/cgroup.procs"):
+        for folder in _groups(root / LAN / name):
             try:
-                pids.update(int(word) for word in file.read_text().split())
+                pids.update(int(word) for word in (folder / "cgroup.procs").read_text().split())
             except OSError:
                 continue
     return pids - {0}
@@ -79,7 +80,7 @@ def remove(name: str, within: float = 5.0) -> None:
     for root in hierarchies():
         group = root / LAN / name
         while group.exists():
-            for folder in sorted(group.glob("**/"), reverse=True):
+            for folder in _groups(group):
                 try:
                     folder.rmdir()
                 except OSError:  # a process is still on its way out
@@ -92,3 +93,8 @@ def remove(name: str, within: float = 5.0) -> None:
             group.parent.rmdir()
         except OSError:
             continue
+
+
+def _groups(top: Path) -> list[Path]:
+    """``top`` and the groups below it, innermost first. They come and go while one looks."""
+    return [Path(folder) for folder, _, _ in os.walk(top, topdown=False)]

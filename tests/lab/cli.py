@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import network, releases
 from .command import LabError
-from .lab import Lab
+from .lab import Lab, in_use
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,7 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.verb == "up":
             return _up(lab, arguments)
         if arguments.verb == "down":
-            lab.down()
+            with in_use(within=1.0):
+                lab.down()
             print("the lab is down")
             return 0
         if arguments.verb == "shell":
@@ -64,7 +65,8 @@ def _up(lab: Lab, arguments: argparse.Namespace) -> int:
     if lab.up(source):
         print(f"the lab is up ({time.monotonic() - began:.1f} s)")
     elif arguments.fresh:
-        lab.fresh()
+        with in_use(within=1.0):
+            lab.fresh()
         print(f"the hosts are bare again ({time.monotonic() - began:.1f} s)")
     else:
         print("the lab is up already; --fresh makes its hosts bare again")

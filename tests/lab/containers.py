@@ -15,6 +15,20 @@ from .topology import PASSWORD_USER, USER, HostSpec
 
 _READY_WITHIN = 40.0
 
+# systemd-nspawn mounts the controllers of cgroup version 1 read-only; a kubelet writes to them.
+_WRITABLE_CGROUPS = """
+for controller in $(awk '$3 == "cgroup" { print $2 }' /proc/mounts); do
+    mount -o remount,bind,rw "$controller"
+done
+"""
+
+# What makes a node with K3s's `flannel-backend: none` Ready: any network configuration. Only a
+# real K3s looks at it.
+_CNI = """{"cniVersion": "0.4.0", "name": "lab", "plugins": [
+  {"type": "bridge", "bridge": "cni0", "isGateway": true,
+   "ipam": {"type": "host-local", "subnet": "10.42.0.0/24"}}]}
+"""
+
 
 class Container:
     """A host's life: prepare, start, run scripts in it, stop."""
@@ -54,7 +68,7 @@ class Container:
                         return int(word)
         return None
 
-    def prepare(self, base: Path) -> None:
+    def prepare(self, base: Path, *, for_real_k3s: bool = False) -> None:
         """Lay a fresh overlay over ``base`` and give the host its name and keys.
 
         The SSH host keys survive a second preparation: the host is wiped, not replaced.
@@ -75,6 +89,9 @@ class Container:
             f"127.0.0.1\tlocalhost\n::1\tlocalhost\n{self.host.address}\t{self.host.name}\n",
         )
         self._write("etc/machine-id", f"{uuid.uuid4().hex}\n")
+        if for_real_k3s:
+            (self.root / "etc/cni/net.d").mkdir(parents=True)
+            self._write("etc/cni/net.d/10-lab.conflist", _CNI)
         self._ssh_keys()
 
     def start(self) -> None:
@@ -114,6 +131,7 @@ class Container:
                 except LabError as error:
                     seen = str(error).splitlines()[-1].strip()
                 if seen in ("running", "degraded"):
+                    self.sh(_WRITABLE_CGROUPS)
                     return
             time.sleep(0.1)
         raise LabError(f"{self.host.name}: not up in {_READY_WITHIN:g} s, last seen: {seen}")

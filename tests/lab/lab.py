@@ -254,8 +254,10 @@ class Lab:
         )
 
     def _boot(self, hosts: Sequence[Container], image: Path) -> None:
+        for_real_k3s = releases.offers_real_k3s()
+
         def bring_up(host: Container) -> None:
-            host.prepare(image)
+            host.prepare(image, for_real_k3s=for_real_k3s)
             host.start()
 
         with ThreadPoolExecutor() as pool:

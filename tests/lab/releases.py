@@ -81,6 +81,12 @@ def publish(*sources: Source) -> str:
     return f"{kind} {', '.join(source.version for source in sources)}"
 
 
+def offers_real_k3s() -> bool:
+    """Whether what the release server offers is something else than the stand-in."""
+    script = paths.RELEASES / "install.sh"
+    return script.exists() and b"standin" not in script.read_bytes()[:400]
+
+
 def offered_version() -> str:
     """The version that the release server offers first.
 

@@ -68,11 +68,7 @@ unit_dir=${INSTALL_K3S_SYSTEMD_DIR:-/etc/systemd/system}
 unit=$unit_dir/$name.service
 environment=$unit.env
 k3s=$bin_dir/k3s
-if [ "$command" = agent ]; then
-    uninstall=$bin_dir/${UNINSTALL_K3S_SH:-k3s-agent-uninstall.sh}
-else
-    uninstall=$bin_dir/${UNINSTALL_K3S_SH:-k3s-uninstall.sh}
-fi
+uninstall=$bin_dir/${UNINSTALL_K3S_SH:-$name-uninstall.sh}
 killall=$bin_dir/${KILLALL_K3S_SH:-k3s-killall.sh}
 
 sudo=
@@ -178,6 +174,13 @@ systemctl disable $(quoted "$name") 2>/dev/null
 systemctl reset-failed $(quoted "$name") 2>/dev/null
 rm -f $(quoted "$unit") $(quoted "$environment")
 systemctl daemon-reload
+for other in $(quoted "$unit_dir")/k3s*.service; do
+    if [ -f "\$other" ]; then
+        rm -f $(quoted "$uninstall")
+        echo "Additional k3s services installed, skipping uninstall of k3s"
+        exit 0
+    fi
+done
 for tool in kubectl crictl ctr; do
     [ -L $(quoted "$bin_dir")/\$tool ] && rm -f $(quoted "$bin_dir")/\$tool
 done

@@ -5,19 +5,16 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import secrets
 import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from . import certificates, cluster, files, journal, notify, tokens
+from . import certificates, cluster, files, journal, node, notify, tokens
 from .client import Client
 from .errors import Fatal
 from .options import Options, node_name, token_of
-from .server import own_address
 
-_NODE_PASSWORD = Path("/etc/rancher/node/password")
 _RETRY = 2.0
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/"
 
@@ -94,15 +91,15 @@ class Agent:
         files.write(self._folder / "client-ca.crt", client_ca.body, 0o644)
         servers = supervisor.request(f"{self._url}/v1-k3s/apiservers")
         self._remember(json.loads(servers.body) if servers.status == 200 else [])
-        addresses = self._options.many("node-ip") or [own_address()]
-        node = cluster.node_object(
+        addresses = self._options.many("node-ip") or [node.own_address()]
+        registered = cluster.node_object(
             self._name,
             self._version,
             addresses,
             labels=self._options.many("node-label"),
             taints=self._options.many("node-taint"),
         )
-        self._call("POST", "/api/v1/nodes", node, 201)
+        self._call("POST", "/api/v1/nodes", registered, 201)
 
     def beat(self) -> None:
         """Renew the lease for ever, through whichever server answers."""
@@ -141,12 +138,12 @@ class Agent:
             f"{self._url}/v1-k3s/client-kubelet.crt",
             method="POST",
             body=certificates.node_request(key, self._name),
-            headers={"k3s-Node-Name": self._name, "k3s-Node-Password": _node_password()},
+            headers={"k3s-Node-Name": self._name, "k3s-Node-Password": node.password()},
         )
         if answer.status == 403:
             raise NotYet(
                 "Waiting to retrieve agent configuration; server is not ready: Node password "
-                f"rejected, duplicate hostname or contents of '{_NODE_PASSWORD}' may not match "
+                f"rejected, duplicate hostname or contents of '{node.PASSWORD_FILE}' may not match "
                 "server node-passwd entry, try enabling a unique node name with the "
                 "--with-node-id flag"
             )
@@ -181,12 +178,6 @@ class Agent:
             return list(json.loads(self._state_file.read_bytes())["ServerAddresses"])
         except (OSError, ValueError, KeyError):
             return []
-
-
-def _node_password() -> str:
-    if not _NODE_PASSWORD.exists():
-        files.write(_NODE_PASSWORD, secrets.token_hex(16).encode() + b"\n")
-    return _NODE_PASSWORD.read_text().strip()
 
 
 def _expect(status: int, wanted: int, what: str) -> None:

@@ -1,8 +1,7 @@
 """What servers share: the certificate authorities, kept in the datastore under the token.
 
 The first server locks the row by creating it empty, makes the authorities and fills it; the
-others read them. The value is encrypted with a key derived from the token, in K3s's format
-(``salt:base64(nonce + AES-256-GCM)``), so that a dump shows no key.
+others read them. The value is encrypted under the token, so that a dump shows no key.
 """
 
 from __future__ import annotations
@@ -10,16 +9,10 @@ from __future__ import annotations
 import base64
 import json
 import os
-import secrets
 import time
 from pathlib import Path
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
-
-from . import certificates, files, journal, tokens
+from . import certificates, files, journal, sealing, tokens
 from .certificates import Pair
 from .datastore import Conflict, Datastore
 from .errors import Fatal
@@ -36,7 +29,6 @@ FILES: dict[str, str] = {
 """Name in the bootstrap data to the file below the server's folder."""
 
 _LOCK_ATTEMPTS = 5
-_NONCE = 12
 
 
 class Authorities:
@@ -82,11 +74,11 @@ def prepare(datastore: Datastore, password: str, folder: Path) -> Authorities:
                 continue
             journal.info("Bootstrap key locked for initial create")
             _make(folder)
-            datastore.put(name, encrypt(_collect(folder), password))
+            datastore.put(name, sealing.encrypt(_collect(folder), password))
             return Authorities(folder)
         if row.value:
             journal.info("Reconciling bootstrap data between datastore and disk")
-            _reconcile(decrypt(row.value, password), folder)
+            _reconcile(sealing.decrypt(row.value, password), folder)
             return Authorities(folder)
         journal.info(
             "Bootstrap key already locked - waiting for data to be populated by another server"
@@ -95,38 +87,6 @@ def prepare(datastore: Datastore, password: str, folder: Path) -> Authorities:
     # Whoever held the lock is gone.
     datastore.delete(name)
     return prepare(datastore, password, folder)
-
-
-def encrypt(plain: bytes, password: str) -> bytes:
-    """``plain`` under a key derived from the token."""
-    salt = secrets.token_hex(8)
-    nonce = os.urandom(_NONCE)
-    sealed = AESGCM(_key(password, salt)).encrypt(nonce, plain, None)
-    return salt.encode() + b":" + base64.b64encode(nonce + sealed)
-
-
-def decrypt(value: bytes, password: str) -> bytes:
-    """The reverse of :func:`encrypt`.
-
-    Raises:
-        Fatal: the token is another.
-    """
-    salt, _, encoded = value.partition(b":")
-    sealed = base64.b64decode(encoded)
-    try:
-        key = _key(password, salt.decode())
-        return AESGCM(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], None)
-    except InvalidTag as error:
-        raise Fatal(
-            "starting kubernetes: preparing server: bootstrap data already found and encrypted "
-            "with different token"
-        ) from error
-
-
-def _key(password: str, salt: str) -> bytes:
-    # SHA-1 and 4096 rounds are K3s's choice, kept for its format.
-    derivation = PBKDF2HMAC(hashes.SHA1(), length=32, salt=salt.encode(), iterations=4096)
-    return derivation.derive(password.encode())
 
 
 def _make(folder: Path) -> None:

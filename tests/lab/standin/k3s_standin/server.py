@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import bootstrap, certificates, cluster, dsn, files, journal, kubeconfig, notify, tokens
+from . import (
+    bootstrap,
+    certificates,
+    cluster,
+    dsn,
+    files,
+    journal,
+    kubeconfig,
+    node,
+    notify,
+    tokens,
+)
 from .api import ApiServer, State
 from .bootstrap import Authorities
 from .datastore import Conflict, DatabaseError, Datastore
@@ -35,6 +45,8 @@ def run(options: Options, version: str) -> None:
         raise Fatal("must run as root unless --disable-agent is specified")
     data = Path(options.text("data-dir", "/var/lib/rancher/k3s"))
     folder = data / "server"
+    for private in (folder, folder / "cred", folder / "tls"):
+        private.mkdir(mode=0o700, parents=True, exist_ok=True)
     datastore = Datastore(dsn.read(options))
     datastore.open()
     journal.info("Kine available at unix://kine.sock")
@@ -47,7 +59,7 @@ def run(options: Options, version: str) -> None:
     _write_tokens(folder, authorities, password, agent_password)
 
     name = node_name(options)
-    addresses = options.many("node-ip") or [own_address()]
+    addresses = options.many("node-ip") or [node.own_address()]
     port = int(options.text("https-listen-port", str(_PORT)))
     certificate, key = _serving_files(options, folder, authorities, [name, *addresses])
     started = threading.Event()
@@ -74,7 +86,7 @@ def run(options: Options, version: str) -> None:
     journal.info("k3s is up and running")
     notify.ready()
 
-    node = cluster.node_object(
+    registered = cluster.node_object(
         name,
         version,
         addresses,
@@ -82,24 +94,16 @@ def run(options: Options, version: str) -> None:
         taints=options.many("node-taint"),
         server=True,
     )
-    _retrying(lambda: cluster.register(datastore, node))
+    try:
+        _retrying(lambda: cluster.check_password(datastore, name, node.password()))
+    except cluster.WrongPassword as error:
+        raise Fatal(
+            f"Node password rejected, duplicate hostname or contents of '{node.PASSWORD_FILE}' "
+            "may not match server node-passwd entry"
+        ) from error
+    _retrying(lambda: cluster.register(datastore, registered))
     journal.info(f"Node {name} registered (standin)")
     _beat(datastore, name)
-
-
-def own_address() -> str:
-    """The address that the default route leaves by; no packet is sent to find it.
-
-    Raises:
-        Fatal: there is no default route.
-    """
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-        except OSError as error:
-            raise Fatal("unable to select an IP from default routes.") from error
-        address: str = probe.getsockname()[0]
-        return address
 
 
 def _password(options: Options, folder: Path) -> str:
