@@ -273,6 +273,31 @@ async def test_a_wider_rule_below_our_block_lets_nobody_in(
         await server.settle(datastore.access)
 
 
+@pytest.mark.parametrize(
+    ("user", "database"), [("k3s", "postgres"), ("other", "k3s"), ("k3s", "k3s")]
+)
+async def test_neither_the_role_nor_the_database_has_a_way_around(
+    datastore: Datastore, k3s_server: ServerHands, user: str, database: str
+) -> None:
+    """The role elsewhere, others here, both without TLS: a wider rule below would allow it."""
+    hba = datastore.server.hba_file
+    before = hba.read_text()
+    hba.write_text(before + "host all all 0.0.0.0/0 trust\n")
+    await k3s_server.settle(datastore.access)
+    login = replace(datastore.login, user=user, database=database, tls=False)
+    try:
+        with changed(datastore, "create role other superuser login", "drop role other"):
+            around = await k3s_server.look(DsnProof(login))
+            # The wider rule does work, for everything that is not ours.
+            allowed = replace(login, user="other", database="postgres")
+            other = await k3s_server.look(DsnProof(allowed))
+    finally:
+        hba.write_text(before)
+        await k3s_server.settle(datastore.access)
+    assert around.kind == "rules-plain"
+    assert other.kind == "ok"
+
+
 async def test_unreachable_is_not_refused(datastore: Datastore, k3s_server: ServerHands) -> None:
     login = replace(datastore.login, hostname="localhost", port=free_port())
     for kind, _ in REFUSALS:
