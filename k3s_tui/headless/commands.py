@@ -7,7 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable
 
 from k3s_tui.core.errors import Exit, Interrupted, OperatorError, Refused
-from k3s_tui.core.events import Outcome
+from k3s_tui.core.events import Outcome, RunDone
 from k3s_tui.engine.plan import Plan
 from k3s_tui.engine.run import Result, Run
 from k3s_tui.headless import interrupts
@@ -19,14 +19,12 @@ from k3s_tui.procedure.deployment import Deployment
 def plan(options: Options, *, detailed: bool) -> Exit:
     """Look at every host, say what would change, and change nothing."""
 
-    async def work(current: Session, _: Interrupts) -> Exit:
+    async def work(current: Session, _: Interrupts) -> RunDone:
         async with current.deployment(locked=False) as deployment:
             found = await deployment.plan()
             _refuse(found)
-            counts = _planned(found)
             pending = Exit.CHANGES if detailed and found.pending else Exit.OK
-            current.done(pending, **counts)
-            return pending
+            return RunDone(exit=pending, **_planned(found))
 
     return _run("plan", options, work, keep=False)
 
@@ -34,7 +32,7 @@ def plan(options: Options, *, detailed: bool) -> Exit:
 def apply(options: Options, *, yes: bool) -> Exit:
     """Make it so: plan, confirm, run, verify."""
 
-    async def work(current: Session, stops: Interrupts) -> Exit:
+    async def work(current: Session, stops: Interrupts) -> RunDone:
         async with current.deployment(locked=True) as deployment:
             found = await deployment.plan()
             _refuse(found)
@@ -42,13 +40,13 @@ def apply(options: Options, *, yes: bool) -> Exit:
                 await _confirm(current, found)
             result = await _execute(deployment.run(found), stops)
             if result.interrupted or not result.succeeded:
-                return current.done(
-                    Exit.INTERRUPTED if result.interrupted else Exit.FAILED,
+                return RunDone(
+                    exit=Exit.INTERRUPTED if result.interrupted else Exit.FAILED,
                     **_counts(result),
                     error=_why(result),
                     hint=f"run again to resume: {_again(options)}",
                 )
-            return await _verify(current, deployment, stops, _counts(result))
+            return await _verify(deployment, stops, _counts(result))
 
     return _run("apply", options, work, keep=True)
 
@@ -56,24 +54,22 @@ def apply(options: Options, *, yes: bool) -> Exit:
 def verify(options: Options) -> Exit:
     """Prove what a finished cluster promises; changes nothing."""
 
-    async def work(current: Session, stops: Interrupts) -> Exit:
+    async def work(current: Session, stops: Interrupts) -> RunDone:
         async with current.deployment(locked=False) as deployment:
-            return await _verify(current, deployment, stops, {})
+            return await _verify(deployment, stops, {})
 
     return _run("verify", options, work, keep=True)
 
 
-async def _verify(
-    current: Session, deployment: Deployment, stops: Interrupts, before: dict[str, int]
-) -> Exit:
+async def _verify(deployment: Deployment, stops: Interrupts, before: dict[str, int]) -> RunDone:
     result = await _execute(deployment.verification(), stops)
     proved = _counts(result)
     counts = {name: before.get(name, 0) + proved[name] for name in proved}
     if result.interrupted:
-        return current.done(Exit.INTERRUPTED, **counts, error=_why(result))
+        return RunDone(exit=Exit.INTERRUPTED, **counts, error=_why(result))
     if not result.succeeded:
-        return current.done(Exit.VERIFICATION, **counts, error=_why(result))
-    return current.done(Exit.OK, **counts)
+        return RunDone(exit=Exit.VERIFICATION, **counts, error=_why(result))
+    return RunDone(exit=Exit.OK, **counts)
 
 
 async def _execute(run: Run, stops: Interrupts) -> Result:
@@ -145,32 +141,33 @@ def _again(options: Options) -> str:
 def _run(
     verb: str,
     options: Options,
-    work: Callable[[Session, Interrupts], Awaitable[Exit]],
+    work: Callable[[Session, Interrupts], Awaitable[RunDone]],
     *,
     keep: bool,
 ) -> Exit:
-    """Run `work` in a session; whatever it raises becomes the run's last event and exit code."""
+    """Run `work` in a session.  How it ended, or what it raised, is the last event of the run."""
     with session(verb, options, keep=keep) as current:
 
-        async def main(stops: Interrupts) -> Exit:
+        async def main(stops: Interrupts) -> RunDone:
             return await work(current, stops)
 
         try:
-            code = interrupts.run(main)
+            ending = interrupts.run(main)
         except* OperatorError as group:
-            code = _fail(current, list(_leaves(group)))
-        if keep and code != Exit.OK and current.recorder.path is not None:
+            ending = _failure(current, list(_leaves(group)))
+        current.recorder(ending)
+        if keep and ending.exit != Exit.OK and current.recorder.path is not None:
             print(f"the log of this run: {current.recorder.path}", file=sys.stderr)
-        return code
+        return Exit(ending.exit)
 
 
-def _fail(current: Session, errors: list[OperatorError]) -> Exit:
+def _failure(current: Session, errors: list[OperatorError]) -> RunDone:
     first = errors[0]
     text = "; ".join(str(error) for error in errors)
     hint = first.hint
     if first.exit == Exit.INTERRUPTED and current.verb == "apply":
         hint = f"to go on: {_again(current.options)}"
-    return current.done(first.exit, error=text, hint=hint)
+    return RunDone(exit=first.exit, error=text, hint=hint)
 
 
 def _leaves(group: BaseExceptionGroup[OperatorError]) -> Iterable[OperatorError]:

@@ -8,13 +8,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import k3s_tui
 from k3s_tui.core.ask import Ask
-from k3s_tui.core.errors import Exit
-from k3s_tui.core.events import RunDone, RunStarted
+from k3s_tui.core.events import RunStarted
 from k3s_tui.core.secret import Redactor
 from k3s_tui.engine.lock import RunIdentity, lock_profile
 from k3s_tui.engine.record import Recorder
@@ -36,7 +35,7 @@ class Options:
     only: tuple[str, ...] = ()
 
 
-@dataclass
+@dataclass(frozen=True)
 class Session:
     """One command on one profile.  Its recorder is the `Emit` of everything in it."""
 
@@ -47,7 +46,6 @@ class Session:
     recorder: Recorder
     redact: Redactor
     ask: Ask
-    finished: bool = field(default=False, init=False)
 
     def deployment(self, *, locked: bool) -> Deployment:
         order = Order(
@@ -61,13 +59,6 @@ class Session:
             self.options.profile, self.ask, passphrase_file=self.options.passphrase_file
         )
         return Deployment(order, resolver, self.ask, self.recorder, self.redact)
-
-    def done(self, exit: Exit, **counts: int | str) -> Exit:
-        """Say how it ended.  Exactly once: what follows is for the process alone."""
-        if not self.finished:
-            self.finished = True
-            self.recorder(RunDone(exit=exit, **counts))  # type: ignore[arg-type]
-        return exit
 
 
 @contextmanager

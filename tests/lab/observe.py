@@ -130,6 +130,13 @@ class Poll:
                 self.failures += 1
             self._stop.wait(self._pause)
 
+    def wait_for(self, *, calls: int, within: float = 60.0) -> None:
+        """Wait until that many calls have been made."""
+        deadline = time.monotonic() + within
+        while self.successes + self.failures < calls:
+            assert time.monotonic() < deadline, "the calls do not come"
+            self._stop.wait(self._pause)
+
     @contextmanager
     def going(self) -> Iterator[Poll]:
         thread = threading.Thread(target=self._run)
