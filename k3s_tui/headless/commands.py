@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 
 from k3s_tui.core.errors import Exit, Interrupted, OperatorError, Refused
 from k3s_tui.core.events import Outcome, RunDone
@@ -16,6 +17,24 @@ from k3s_tui.headless.session import Options, Session, session
 from k3s_tui.procedure.deployment import Deployment
 
 
+@dataclass(frozen=True)
+class Counts:
+    """How many steps ended how."""
+
+    ok: int = 0
+    changed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def plus(self, other: Counts) -> Counts:
+        return Counts(
+            self.ok + other.ok,
+            self.changed + other.changed,
+            self.failed + other.failed,
+            self.skipped + other.skipped,
+        )
+
+
 def plan(options: Options, *, detailed: bool) -> Exit:
     """Look at every host, say what would change, and change nothing."""
 
@@ -24,7 +43,7 @@ def plan(options: Options, *, detailed: bool) -> Exit:
             found = await deployment.plan()
             _refuse(found)
             pending = Exit.CHANGES if detailed and found.pending else Exit.OK
-            return RunDone(exit=pending, **_planned(found))
+            return _ending(pending, _planned(found))
 
     return _run("plan", options, work, keep=False)
 
@@ -40,9 +59,9 @@ def apply(options: Options, *, yes: bool) -> Exit:
                 await _confirm(current, found)
             result = await _execute(deployment.run(found), stops)
             if result.interrupted or not result.succeeded:
-                return RunDone(
-                    exit=Exit.INTERRUPTED if result.interrupted else Exit.FAILED,
-                    **_counts(result),
+                return _ending(
+                    Exit.INTERRUPTED if result.interrupted else Exit.FAILED,
+                    _counts(result),
                     error=_why(result),
                     hint=f"run again to resume: {_again(options)}",
                 )
@@ -56,20 +75,19 @@ def verify(options: Options) -> Exit:
 
     async def work(current: Session, stops: Interrupts) -> RunDone:
         async with current.deployment(locked=False) as deployment:
-            return await _verify(deployment, stops, {})
+            return await _verify(deployment, stops, Counts())
 
     return _run("verify", options, work, keep=True)
 
 
 async def _verify(deployment: Deployment, stops: Interrupts, before: dict[str, int]) -> RunDone:
     result = await _execute(deployment.verification(), stops)
-    proved = _counts(result)
-    counts = {name: before.get(name, 0) + proved[name] for name in proved}
+    counts = before.plus(_counts(result))
     if result.interrupted:
-        return RunDone(exit=Exit.INTERRUPTED, **counts, error=_why(result))
+        return _ending(Exit.INTERRUPTED, counts, error=_why(result))
     if not result.succeeded:
-        return RunDone(exit=Exit.VERIFICATION, **counts, error=_why(result))
-    return RunDone(exit=Exit.OK, **counts)
+        return _ending(Exit.VERIFICATION, counts, error=_why(result))
+    return _ending(Exit.OK, counts)
 
 
 async def _execute(run: Run, stops: Interrupts) -> Result:
@@ -107,22 +125,35 @@ def _refuse(found: Plan) -> None:
         )
 
 
-def _planned(found: Plan) -> dict[str, int]:
-    return {
-        "ok": len(found.with_verdict("ok")),
-        "changed": len(found.with_verdict("change")),
-        "skipped": len(found.with_verdict("later")),
-    }
+def _planned(found: Plan) -> Counts:
+    """A plan's numbers, where a run's would be: what is later may change, or may not."""
+    return Counts(
+        ok=len(found.with_verdict("ok")),
+        changed=len(found.with_verdict("change")),
+        skipped=len(found.with_verdict("later")),
+    )
 
 
-def _counts(result: Result) -> dict[str, int]:
+def _counts(result: Result) -> Counts:
     counts = result.counts
-    return {
-        "ok": counts["ok"],
-        "changed": counts["changed"],
-        "failed": counts["failed"],
-        "skipped": counts["skipped"] + counts["cancelled"],
-    }
+    return Counts(
+        ok=counts["ok"],
+        changed=counts["changed"],
+        failed=counts["failed"],
+        skipped=counts["skipped"] + counts["cancelled"],
+    )
+
+
+def _ending(exit: Exit, counts: Counts, error: str = "", hint: str = "") -> RunDone:
+    return RunDone(
+        exit=exit,
+        ok=counts.ok,
+        changed=counts.changed,
+        failed=counts.failed,
+        skipped=counts.skipped,
+        error=error,
+        hint=hint,
+    )
 
 
 def _why(result: Result) -> str:

@@ -13,7 +13,7 @@ from k3s_tui.resources.certificate import HostCertificate
 from k3s_tui.resources.file import File
 from k3s_tui.resources.package import Packages
 from k3s_tui.resources.postgres.access import Access
-from k3s_tui.resources.postgres.cluster import Cluster
+from k3s_tui.resources.postgres.cluster import Cluster, SupportedVersion
 from k3s_tui.resources.postgres.database import Database
 from k3s_tui.resources.postgres.ownership import Ownership
 from k3s_tui.resources.postgres.psql import Psql
@@ -42,10 +42,11 @@ def chapter(site: Site) -> Datastore:
     family = site.family(name)
     psql = Psql(port=wanted.port)
 
-    ownership = Step(
-        f"{name}/preflight/ownership",
-        here,
-        Ownership(psql, wanted.database, site.credentials.token),
+    running = Cluster(psql, family.postgres.initdb, family.postgres.unit)
+    ours = Ownership(psql, wanted.database, site.credentials.token)
+    before = (
+        Step(f"{name}/preflight/postgresql", here, SupportedVersion(running)),
+        Step(f"{name}/preflight/ownership", here, ours),
     )
     packages = Step(
         f"{name}/packages",
@@ -53,9 +54,7 @@ def chapter(site: Site) -> Datastore:
         Packages(family.packages_for("postgresql", "openssl"), family),
         within=900,
     )
-    cluster = Step(
-        f"{name}/datastore/cluster", here, Cluster(psql, family.postgres.initdb), (packages,)
-    )
+    cluster = Step(f"{name}/datastore/cluster", here, running, (packages,))
     role = Step(
         f"{name}/datastore/role",
         here,
@@ -65,6 +64,8 @@ def chapter(site: Site) -> Datastore:
     database = Step(
         f"{name}/datastore/database", here, Database(psql, wanted.database, wanted.user), (role,)
     )
+    # Asked again: a cluster that did not run had no answer before.
+    still_ours = Step(f"{name}/datastore/ownership", here, ours, (database,))
     ca = Step(
         f"{name}/datastore/ca",
         here,
@@ -109,5 +110,5 @@ def chapter(site: Site) -> Datastore:
         ),
         (cluster, role, database, settings),
     )
-    steps = (ownership, packages, cluster, role, database, ca, certificate, settings, access)
-    return Datastore(steps, ready=(role, database, settings, access))
+    own = (packages, cluster, role, database, still_ours, ca, certificate, settings, access)
+    return Datastore((*before, *own), ready=(role, database, still_ours, settings, access))

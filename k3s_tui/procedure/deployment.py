@@ -73,7 +73,7 @@ class Deployment:
         self._redact = redact
         self._introducing = asyncio.Lock()
         self._pins: dict[str, str] = {}
-        self._connector = Connector(ask=ask)
+        self._connector = Connector(ask=ask, pins=self._pins)
         self._fleet: dict[Host, Connection] = {}
         self._lookout = Lookout(self._fleet, emit)
         self._site: Site | None = None
@@ -122,7 +122,7 @@ class Deployment:
         )
         authority = Authority.from_pem(secrets.ca_key, secrets.ca_certificate)
         recorded = lockfile.load(lock_file(order.profile_path))
-        self._pins = dict(recorded.host_keys)
+        self._pins.update(recorded.host_keys)
 
         self._fleet[LAPTOP] = Connection(LAPTOP, _local, self._emit)
         for name in order.profile.hosts:

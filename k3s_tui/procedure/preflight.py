@@ -31,7 +31,6 @@ AGENT_MEMORY_KIB = 400 * MIB
 """K3s asks for 2 GB and 512 MB; firmware and kernel keep some of what a machine is sold with."""
 
 DISK_KIB = 10 * 1024 * MIB
-OLDEST_POSTGRES = 13
 
 
 @dataclass(frozen=True)
@@ -239,16 +238,6 @@ def existing_k3s(site: Site, name: str) -> Problem | None:
     return None
 
 
-def postgres_version(site: Site, name: str) -> Problem | None:
-    found = site.facts[name].postgres_version
-    if found is not None and found < OLDEST_POSTGRES * 10000:
-        return stop(
-            f"it runs PostgreSQL {found // 10000}, which is too old",
-            f"client certificates are checked reliably from {OLDEST_POSTGRES} on; upgrade it",
-        )
-    return None
-
-
 def _port(port: int, owners: Iterable[str], site: Site, name: str) -> Problem | None:
     """Whether a port is free, or taken by what belongs there anyway."""
     allowed = tuple(owners)
@@ -313,7 +302,6 @@ RULES: tuple[tuple[str, frozenset[str], Rule], ...] = (
     ("existing-k3s", _K3S, existing_k3s),
     ("ports", _K3S, k3s_ports),
     ("datastore-port", frozenset({"datastore"}), datastore_port),
-    ("postgresql", frozenset({"datastore"}), postgres_version),
     ("loadbalancer-port", frozenset({"loadbalancer"}), balancer_port),
 )
 """Check, roles it concerns (all when empty), rule."""
