@@ -80,7 +80,7 @@ def verify(options: Options) -> Exit:
     return _run("verify", options, work, keep=True)
 
 
-async def _verify(deployment: Deployment, stops: Interrupts, before: dict[str, int]) -> RunDone:
+async def _verify(deployment: Deployment, stops: Interrupts, before: Counts) -> RunDone:
     result = await _execute(deployment.verification(), stops)
     counts = before.plus(_counts(result))
     if result.interrupted:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import apt, authority, mounts, paths
-from .command import run
+from .command import contained, run
 from .topology import GATEWAY, MARKER, PASSWORD_USER, STANDIN_HOME, SUDO_PASSWORD, USER
 
 PACKAGES: tuple[str, ...] = (
@@ -81,13 +81,9 @@ def _build(root: Path, suite: apt.Suite) -> None:
     # debootstrap knows only the distribution's key; where the machine was told to trust its
     # source without one, so must this.
     unsigned = ["--no-check-gpg"] if suite.trusted else []
-    run(
-        [
-            *("debootstrap", "--variant=minbase", *unsigned, f"--include={','.join(PACKAGES)}"),
-            *(suite.codename, root, suite.uri),
-        ],
-        within=900,
-    )
+    options = ["--variant=minbase", f"--include={','.join(PACKAGES)}", *unsigned]
+    debootstrap: list[str | Path] = ["debootstrap", *options, suite.codename, root, suite.uri]
+    run(contained(debootstrap), within=900)
     _unpack_standin_python(root)
     _users(root)
     _write(root, "etc/ssh/sshd_config.d/lab.conf", _SSHD)

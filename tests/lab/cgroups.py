@@ -33,6 +33,8 @@ def create(name: str) -> list[Path]:
     for root in hierarchies():
         group = root / LAN / name
         group.mkdir(parents=True, exist_ok=True)
+        for level in (root, group.parent):
+            _delegate(level)
         for level in (group.parent, group):
             # cpuset groups of version 1 start with no CPU and no memory and accept nobody.
             for setting in ("cpuset.cpus", "cpuset.mems"):
@@ -42,6 +44,15 @@ def create(name: str) -> list[Path]:
                 (level / setting).write_text(source.read_text())
         files.append(group / "cgroup.procs")
     return files
+
+
+def _delegate(group: Path) -> None:
+    """Let groups below a version 2 group use its controllers, as far as it has any."""
+    try:
+        controllers = (group / "cgroup.controllers").read_text().split()
+        (group / "cgroup.subtree_control").write_text(" ".join(f"+{c}" for c in controllers))
+    except OSError:
+        return  # version 1, or not ours to give: the hosts boot without, only K3s misses it
 
 
 def members(name: str) -> set[int]:

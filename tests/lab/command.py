@@ -42,3 +42,12 @@ def run(
             f"{shlex.join(words)}: exit status {done.returncode}\n  " + "\n  ".join(said)
         )
     return done.stdout.decode(errors="replace")
+
+
+def contained(argv: Sequence[str | Path]) -> list[str | Path]:
+    """``argv`` as a command that dies with its caller, whole: children and mounts included.
+
+    For long work that must not go on when the lab is killed in the middle of it.
+    """
+    alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    return ["setpriv", "--pdeathsig", "KILL", *alone, *argv]

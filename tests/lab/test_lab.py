@@ -143,8 +143,16 @@ def test_dns_knows_the_download_names_only() -> None:
     assert unknown[3] & 15 == 3
 
 
-def test_the_packages_that_the_lab_needs_are_listed() -> None:
+def test_the_packages_that_the_lab_needs_are_listed(lab: Lab) -> None:
     listed = Path(__file__).with_name("packages.txt").read_text().split()
     assert listed == sorted(listed)
-    for tool in ("debootstrap", "systemd-nspawn", "apt-ftparchive", "ip", "ssh-keygen", "nsenter"):
+    for tool in (
+        "debootstrap",
+        "systemd-nspawn",
+        "apt-ftparchive",
+        "ip",
+        "ssh-keygen",
+        "nsenter",
+        "curl",
+    ):
         assert shutil.which(tool), f"{tool} is missing: apt-get install {' '.join(listed)}"
