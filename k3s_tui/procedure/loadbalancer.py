@@ -54,7 +54,8 @@ def _service(site: Site) -> Service:
             File(nginx.UNIT_PATH, nginx.unit()),
             File(nginx.ROTATION_PATH, nginx.rotation()),
         ),
-        validate=f'mkdir -p {nginx.LOG_FOLDER} && nginx -t -q -c "$staged_0"',
+        # nginx -t opens the logs, and workers open them again after a rotation: not by our umask.
+        validate=f'umask 022; mkdir -p {nginx.LOG_FOLDER} && nginx -t -q -c "$staged_0"',
         # nginx -t does not see that a port is taken, and a failed reload keeps the old workers:
         # what counts is who listens afterwards.
         ready=(f'ss -Hltnp sport = :{wanted.port} | grep -q "pid=$(cat {nginx.PID_PATH})," '),

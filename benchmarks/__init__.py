@@ -1,0 +1,1 @@
+"""Figures, by `make bench`: printed with the machine's load and versions, never asserted."""
