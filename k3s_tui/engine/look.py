@@ -60,16 +60,18 @@ class Lookout:
         # One turn of the loop: all steps that became ready together have asked by now.
         await asyncio.sleep(0)
         asked = self._queues.pop(host)
+        # Steps that look at the same thing share one look.
+        asks = list(dict.fromkeys(ask for ask, _ in asked))
         try:
-            answers = await _exec(self._fleet[host], [ask for ask, _ in asked])
+            answers = dict(zip(asks, await _exec(self._fleet[host], asks), strict=True))
         except Exception as error:
             for _, answer in asked:
                 if not answer.done():
                     answer.set_exception(error)
             return
-        for (_, answer), text in zip(asked, answers, strict=True):
+        for ask, answer in asked:
             if not answer.done():  # its step was cancelled meanwhile
-                answer.set_result(text)
+                answer.set_result(answers[ask])
 
 
 async def _exec(connection: Connection, asks: list[str]) -> list[bytes]:

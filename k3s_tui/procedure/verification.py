@@ -17,6 +17,9 @@ from k3s_tui.resources.postgres.proof import DsnProof, Refusal
 from k3s_tui.resources.postgres.psql import Psql
 from k3s_tui.resources.postgres.sessions import Sessions
 
+WITHIN = 30.0
+"""Seconds: what was Ready a moment ago is, or something is wrong."""
+
 
 def steps(site: Site) -> Steps:
     return (*_nodes(site), _balancer(site), _sessions(site), *_logins(site), *_refusals(site))
@@ -34,6 +37,7 @@ def _nodes(site: Site) -> Steps:
                 site.address(name),
                 server=name in site.profile.servers,
             ),
+            within=WITHIN,
         )
         for name in site.profile.k3s_nodes
     )
@@ -46,6 +50,7 @@ def _balancer(site: Site) -> Step[Any]:
         f"{name}/verification/every-server-answers",
         host(name),
         EveryServerAnswers(site.registration_url, nginx.ACCESS_LOG, upstreams),
+        within=WITHIN,
     )
 
 
@@ -57,12 +62,18 @@ def _sessions(site: Site) -> Step[Any]:
         f"{name}/verification/tls-sessions",
         host(name),
         Sessions(Psql(port=wanted.port), wanted.database, sources),
+        within=WITHIN,
     )
 
 
 def _logins(site: Site) -> Steps:
     return tuple(
-        Step(f"{name}/verification/datastore-login", host(name), DsnProof(login(site, name)))
+        Step(
+            f"{name}/verification/datastore-login",
+            host(name),
+            DsnProof(login(site, name)),
+            within=WITHIN,
+        )
         for name in site.profile.servers
     )
 
@@ -80,5 +91,12 @@ def _refusals(site: Site) -> Steps:
             Refusal("plain-tcp", right),
             Refusal("wrong-password", right),
         ):
-            found.append(Step(f"{name}/verification/refuses-{refusal.kind}", host(name), refusal))
+            found.append(
+                Step(
+                    f"{name}/verification/refuses-{refusal.kind}",
+                    host(name),
+                    refusal,
+                    within=WITHIN,
+                )
+            )
     return tuple(found)

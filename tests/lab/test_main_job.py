@@ -187,8 +187,8 @@ def test_the_readme_names_every_place(story: Story) -> None:
         r"|log|spool|backups|mail)(/|$)|/etc/(ld\.so\.cache|machine-id|\.pwd\.lock"
         r"|(passwd|group|shadow|gshadow|subuid|subgid)-?$|mailcap|alternatives/|rc.\.d/"
         r"|ssl/|ca-certificates|systemd/system/.*wants/|postgresql(-common)?/|resolv\.conf"
-        r"|default/locale|locale\.gen|inputrc|apt/apt\.conf\.d/02autoremove-postgresql)"
-        r"|/usr/(share/man/|lib/locale/)"
+        r"|nginx/(modules|sites)-enabled/|default/locale|locale\.gen|inputrc|apt/apt\.conf\.d/02autoremove-postgresql)"
+        r"|/usr/(share/man/|lib/locale/)|/var/www/"
     )
     for name, host in story.product.lab.containers.items():
         packaged = set(

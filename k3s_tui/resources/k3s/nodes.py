@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from k3s_tui.core.contract import Probe, Problem
-from k3s_tui.hosts.script import quote
 
 KUBECTL = "timeout 15 /usr/local/bin/k3s kubectl"
 
@@ -29,7 +28,8 @@ class NodeState:
 class NodeReady:
     """Waits until the API server says that a node is Ready at the expected version and address.
 
-    Asked on a server.  `version` is the profile's; a build's own suffix after it is allowed.
+    Asked on a server; no answer at all counts as absence.  `version` is the profile's; a build's
+    own suffix after it is allowed.
     """
 
     node: str
@@ -38,8 +38,13 @@ class NodeReady:
     server: bool
 
     def probe(self) -> Probe[NodeState]:
-        # `get node NAME` fails when it is absent; an empty answer is exactly that.
-        return Probe(f"{KUBECTL} get node {quote(self.node)} -o json 2>/dev/null", parse_node)
+        # All nodes, whichever is meant: checks of one host and moment then share one kubectl.
+        return Probe(f"{KUBECTL} get nodes -o json", self._parse)
+
+    def _parse(self, out: bytes) -> NodeState:
+        nodes = json.loads(out)["items"] if out.strip() else []
+        named = (node for node in nodes if node["metadata"]["name"] == self.node)
+        return next(map(node_state, named), NodeState(present=False))
 
     def diff(self, now: NodeState) -> Problem | None:
         if not now.present:
@@ -56,10 +61,6 @@ class NodeReady:
         if self.server and not now.control_plane:
             return Problem(f"node {self.node} is not labelled as control plane")
         return None
-
-
-def parse_node(out: bytes) -> NodeState:
-    return node_state(json.loads(out)) if out.strip() else NodeState(present=False)
 
 
 def node_state(node: Mapping[str, Any]) -> NodeState:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from k3s_tui.resources.k3s.nodes import NodeReady, NodeState, parse_node
+from k3s_tui.resources.k3s.nodes import NodeReady, NodeState, node_state
 
 CHECK = NodeReady("one", "v1.34.1+k3s1", "10.0.0.1", server=True)
 
@@ -37,7 +37,8 @@ def node(
             "nodeInfo": {"kubeletVersion": version},
         },
     }
-    return json.dumps(found).encode()
+    other = {"metadata": {"name": "other"}, "status": {}}
+    return json.dumps({"items": [other, found]}).encode()
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,7 @@ def node(
         (node(), None),
         (node(version="v1.34.1+k3s1-standin"), None),
         (b"", "has not registered"),
+        (b'{"items": []}', "has not registered"),
         (node(ready="False", message="cni plugin not initialized"), "cni plugin not initialized"),
         (node(ready="Unknown", message=""), "not Ready"),
         (node(version="v1.33.4+k3s1"), "runs v1.33.4+k3s1"),
@@ -54,11 +56,11 @@ def node(
     ],
 )
 def test_a_node_is_judged_by_its_conditions(out: bytes, problem: str | None) -> None:
-    found = CHECK.diff(parse_node(out))
+    found = CHECK.diff(CHECK.probe().parse(out))
     assert (found is None) == (problem is None)
     assert found is None or problem in found.text  # type: ignore[operator]
 
 
 def test_a_node_without_conditions_is_not_ready() -> None:
-    bare = json.dumps({"metadata": {}, "status": {}}).encode()
-    assert parse_node(bare) == NodeState(present=True, reason="it has no Ready condition")
+    bare = {"metadata": {"name": "one"}, "status": {}}
+    assert node_state(bare) == NodeState(present=True, reason="it has no Ready condition")
