@@ -66,12 +66,19 @@ def _up(lab: Lab, arguments: argparse.Namespace) -> int:
         raise LabError("--k3s, --install-script and --k3s-version go together")
     source = releases.real(*given) if all(given) else None
     began = time.monotonic()
-    if lab.up(source):
-        print(f"the lab is up ({time.monotonic() - began:.1f} s)")
-    elif arguments.fresh:
+    if source is None and not arguments.fresh:
+        fresh_start = lab.up()
+    else:
+        # Changes what is there: not under the hands of a test session.
         with in_use(within=1.0):
-            lab.fresh()
-        print(f"the hosts are bare again ({time.monotonic() - began:.1f} s)")
+            fresh_start = lab.up(source)
+            if not fresh_start and arguments.fresh:
+                lab.fresh()
+    took = f"({time.monotonic() - began:.1f} s)"
+    if fresh_start:
+        print(f"the lab is up {took}")
+    elif arguments.fresh:
+        print(f"the hosts are bare again {took}")
     else:
         print("the lab is up already; --fresh makes its hosts bare again")
     return 0
