@@ -6,13 +6,17 @@ says what to do.  All rules are told at once; one stop refuses the whole run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from statistics import median
+from ipaddress import ip_address
 from typing import Any, TypeAlias
 
 from k3s_tui.core.contract import Hands, Probe, Problem, Step
 from k3s_tui.core.errors import Refused
+from k3s_tui.families import Role
+from k3s_tui.hosts.facts import Facts
+from k3s_tui.procedure.clocks import clock
 from k3s_tui.procedure.site import Site, host
 from k3s_tui.procedure.versions import (
     ARCHITECTURES,
@@ -30,7 +34,8 @@ SERVER_MEMORY_KIB = 1700 * MIB
 AGENT_MEMORY_KIB = 400 * MIB
 """K3s asks for 2 GB and 512 MB; firmware and kernel keep some of what a machine is sold with."""
 
-DISK_KIB = 10 * 1024 * MIB
+DISK_KIB = {"/var/lib": 10 * 1024 * MIB, "/tmp": 256 * MIB}
+"""Where images, databases and logs grow, and where little does."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +55,40 @@ class Judged:
 
 
 def steps(site: Site) -> tuple[Step[Any], ...]:
-    """One step per rule and host."""
-    return tuple(
-        Step(f"{name}/preflight/{check}", host(name), Judged(rule(site, name)))
+    """One step per rule and host.
+
+    Raises ExceptionGroup of Refused, one for each stop on any host, when there is a host that the
+    other chapters cannot even be written for.
+    """
+    verdicts = {
+        (name, check): rule(site, name)
         for name in site.profile.hosts
         for check, rule in _rules_for(site, name)
+    }
+    if not all(_plannable(site, name) for name in site.profile.hosts):
+        raise ExceptionGroup(
+            "hosts that cannot be planned for",
+            [
+                Refused(verdict.text, hint=verdict.hint, host=name)
+                for (name, _), verdict in verdicts.items()
+                if verdict is not None and not verdict.warning
+            ],
+        )
+    return tuple(
+        Step(f"{name}/preflight/{check}", host(name), Judged(verdict))
+        for (name, check), verdict in verdicts.items()
     )
+
+
+def _plannable(site: Site, name: str) -> bool:
+    """Whether commands, packages, addresses and artifacts for it can be named at all."""
+    roles = set(site.profile.hosts[name].roles)
+    try:
+        site.family(name).packages_for(*(_PACKAGES[role] for role in roles if role in _PACKAGES))
+        site.address(name)
+    except Refused:
+        return False
+    return not roles & _K3S or site.facts[name].arch in ARCHITECTURES
 
 
 def _rules_for(site: Site, name: str) -> Iterator[tuple[str, Rule]]:
@@ -85,33 +118,35 @@ def distribution(site: Site, name: str) -> Problem | None:
             "k3s-tui manages services with systemd only; use a host that has it",
         )
     if family.name != "Debian":
+        called = facts.os_name or facts.os_id
         return warn(
-            f"{facts.os_name} is supported from its documentation, and not tested yet",
+            f"{called} is supported from its documentation, and not tested yet",
             "look at the plan with care",
         )
     return None
 
 
-def clock(site: Site, name: str) -> Problem | None:
-    """Certificates and tokens are a matter of time: compared with the middle of all hosts."""
-    own = site.clocks[name]
-    if own is None:
-        return warn("it does not say its time", "try `date +%s` on it")
-    ahead, error = own
-    apart = ahead - median(clock[0] for clock in site.clocks.values() if clock)
-    side = "ahead of" if apart > 0 else "behind"
-    text = f"its clock is {abs(apart):.0f} s {side} the other hosts'"
-    fix = "synchronize it: `timedatectl set-ntp true`, or chrony, and look at `timedatectl`"
-    if abs(apart) - error > 30:
-        return stop(text, fix)
-    if abs(apart) - error > 2:
-        return warn(text, fix)
-    return None
+def address(site: Site, name: str) -> Problem | None:
+    """What is bound to, or registered with, an address that is not the host's never starts."""
+    try:
+        wanted = ip_address(site.address(name))
+    except Refused as refused:
+        return stop(refused.text, refused.hint)
+    own = {ip_address(address) for _, address in site.facts[name].addresses}
+    if not own or wanted in own:
+        return None
+    others = ", ".join(str(a) for a in sorted(own, key=str) if not a.is_loopback) or "none"
+    return stop(
+        f"{wanted}, where the other hosts are to reach it, is not an address of its own",
+        f"set node-ip in [hosts.{name}] to one of its own: {others}",
+    )
 
 
 def cloud_init(site: Site, name: str) -> Problem | None:
     facts = site.facts[name]
-    if facts.cloud_init_manages_hosts and site.profile.datastore.hosts_entry == "auto":
+    is_server = "server" in site.profile.hosts[name].roles
+    hosts_entry = is_server and site.profile.datastore.hosts_entry == "auto"
+    if facts.cloud_init_manages_hosts and hosts_entry:
         return stop(
             "cloud-init writes /etc/hosts anew at every boot, and would drop the datastore's name",
             "set `manage_etc_hosts: false` in a file below /etc/cloud/cloud.cfg.d, "
@@ -163,8 +198,11 @@ def processors(site: Site, name: str) -> Problem | None:
 
 def disk(site: Site, name: str) -> Problem | None:
     for path, free in sorted(site.facts[name].disk_free_kib.items()):
-        if free < DISK_KIB:
-            return warn(f"{path} has {free // MIB} MiB free", "10 GiB is a good start")
+        wanted = DISK_KIB.get(path, 0)
+        if free < wanted:
+            return warn(
+                f"{path} has {free // MIB} MiB free", f"{wanted // MIB} MiB is a good start"
+            )
     return None
 
 
@@ -230,7 +268,7 @@ def existing_k3s(site: Site, name: str) -> Problem | None:
             "uninstall that one first, or change the roles",
         )
     version = site.profile.k3s.version
-    if facts.k3s_version and not facts.k3s_version.startswith(version):
+    if facts.k3s_version and not re.match(rf"{re.escape(version)}(?!\d)", facts.k3s_version):
         return stop(
             f"it has K3s {facts.k3s_version}, and the profile pins {version}",
             "k3s-tui does not upgrade clusters yet: pin the version that is installed",
@@ -238,23 +276,33 @@ def existing_k3s(site: Site, name: str) -> Problem | None:
     return None
 
 
-def _port(port: int, owners: Iterable[str], site: Site, name: str) -> Problem | None:
+def _port(port: int, site: Site, name: str, owner: str = "") -> Problem | None:
     """Whether a port is free, or taken by what belongs there anyway."""
-    allowed = tuple(owners)
     for listener in site.facts[name].listening:
-        if listener.port == port and not listener.process.startswith(allowed):
-            pid = f" (pid {listener.pid})" if listener.pid else ""
-            who = f"{listener.process or 'a process that it does not name'}{pid}"
-            return stop(f"port {port} is taken by {who}", "stop that service, or move it")
+        if listener.port != port or (owner and listener.process.startswith(owner)):
+            continue
+        if not listener.process and owner and _is_there(site.facts[name], owner):
+            # Without `ss` nobody is named.  What belongs there is installed: likely it is that.
+            return warn(
+                f"port {port} is taken, by {owner} or by another process: it names none",
+                f"install iproute2, then look at `ss -ltnp sport = :{port}`",
+            )
+        pid = f" (pid {listener.pid})" if listener.pid else ""
+        who = f"{listener.process or 'a process that it does not name'}{pid}"
+        return stop(f"port {port} is taken by {who}", "stop that service, or move it")
     return None
 
 
+def _is_there(facts: Facts, owner: str) -> bool:
+    return facts.postgres_version is not None if owner == "postgres" else owner in facts.commands
+
+
 def datastore_port(site: Site, name: str) -> Problem | None:
-    return _port(site.profile.datastore.port, ("postgres",), site, name)
+    return _port(site.profile.datastore.port, site, name, "postgres")
 
 
 def balancer_port(site: Site, name: str) -> Problem | None:
-    return _port(site.profile.loadbalancer.port, ("nginx",), site, name)
+    return _port(site.profile.loadbalancer.port, site, name, "nginx")
 
 
 def k3s_ports(site: Site, name: str) -> Problem | None:
@@ -264,7 +312,7 @@ def k3s_ports(site: Site, name: str) -> Problem | None:
     if "server" in site.profile.hosts[name].roles:
         ports = [site.api_port, *ports, 10257, 10258, 10259]
     for port in ports:
-        problem = _port(port, (), site, name)
+        problem = _port(port, site, name)
         if problem:
             return problem
     return None
@@ -284,6 +332,7 @@ def identity(site: Site, name: str) -> Problem | None:
 
 _K3S = frozenset({"server", "agent"})
 _ALL: frozenset[str] = frozenset()
+_PACKAGES: dict[str, Role] = {"datastore": "postgresql", "loadbalancer": "nginx"}
 
 RULES: tuple[tuple[str, frozenset[str], Rule], ...] = (
     ("distribution", _ALL, distribution),
@@ -292,7 +341,8 @@ RULES: tuple[tuple[str, frozenset[str], Rule], ...] = (
     ("disk", _ALL, disk),
     ("firewall", _ALL, firewall),
     ("access-control", _ALL, mandatory_access_control),
-    ("cloud-init", frozenset({"server"}), cloud_init),
+    ("cloud-init", _ALL, cloud_init),
+    ("address", _K3S | {"datastore"}, address),
     ("architecture", _K3S, architecture),
     ("memory", _K3S, memory),
     ("processors", _K3S, processors),

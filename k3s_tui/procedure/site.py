@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from k3s_tui.core.contract import Host
+from k3s_tui.core.errors import Refused
 from k3s_tui.core.secret import Secret
 from k3s_tui.families import Family, family_of
 from k3s_tui.hosts.facts import Facts
@@ -42,16 +43,32 @@ class Site:
     recorded: Mapping[str, str]
 
     def family(self, name: str) -> Family:
+        """Raises Refused for a distribution that is none of ours."""
         facts = self.facts[name]
-        return family_of(facts.os_id, " ".join(facts.os_like))
+        try:
+            return family_of(facts.os_id, " ".join(facts.os_like))
+        except Refused as refused:
+            raise Refused(refused.text, hint=refused.hint, host=name) from None
 
     def address(self, name: str) -> str:
-        """The IP address at which the other hosts reach this one."""
+        """The IP address at which the other hosts reach this one.
+
+        Raises Refused when the profile has a name for it and the host has no such address.
+        """
         wanted = self.profile.hosts[name].cluster_address
         if _is_address(wanted):
             return wanted
-        # Named in the profile: what the host itself calls its address is the answer.
-        return self.facts[name].addresses[0][1]
+        # Named in the profile: the address from which the host reaches the others, or its first.
+        facts = self.facts[name]
+        candidates = (*facts.route_sources.values(), *(address for _, address in facts.addresses))
+        for candidate in candidates:
+            if candidate is not None and not _is_local(candidate):
+                return candidate
+        raise Refused(
+            "it says no address of its own at which the other hosts could reach it",
+            hint=f'set node-ip in [hosts.{name}]: "{wanted}" is only where SSH goes',
+            host=name,
+        )
 
     def source(self, name: str, peer: str) -> str:
         """The address that `peer` sees when `name` connects to it, as the host's routes say."""
@@ -60,12 +77,13 @@ class Site:
     @property
     def registration_url(self) -> str:
         balancer = self.profile.loadbalancer
-        return f"https://{balancer.address}:{balancer.port}"
+        address = f"[{balancer.address}]" if ":" in balancer.address else balancer.address
+        return f"https://{address}:{balancer.port}"
 
     @property
     def api_port(self) -> int:
         """The port that every server's API listens on."""
-        return int(self.profile.k3s.server_config.get("https-listen-port", 6443))
+        return self.profile.api_port
 
 
 def host(name: str) -> Host:
@@ -85,3 +103,9 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_local(address: str) -> bool:
+    """Whether it means something on its own host or link only."""
+    parsed = ip_address(address)
+    return parsed.is_loopback or parsed.is_link_local
