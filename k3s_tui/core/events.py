@@ -78,6 +78,7 @@ class StepDone(Event, frozen=True, kw_only=True, tag="step-done"):
     outcome: Outcome
     seconds: float = 0.0
     summary: str = ""
+    warning: str = ""
     error: str = ""
     hint: str = ""
     tail: str = ""

@@ -17,6 +17,7 @@ from k3s_tui.hosts.transport import Transport
 Connect: TypeAlias = Callable[[], Awaitable[Transport]]
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0
+_LOCK_SECONDS = 60
 
 
 class Connection:
@@ -47,13 +48,29 @@ class Connection:
         self._emit(HostState(host=self.host.name, state="connecting"))
         try:
             transport = await self._connect()
-            if self._identity is not None:
-                await self._held.enter_async_context(lock_host(transport, self._identity))
+            try:
+                await self._lock(transport)
+            except BaseException:
+                await transport.close()
+                raise
         except OperatorError as error:
             self._emit(HostState(host=self.host.name, state="failed", detail=str(error)))
             raise
         self._transport = transport
         self._emit(HostState(host=self.host.name, state="connected"))
+
+    async def _lock(self, transport: Transport) -> None:
+        if self._identity is None:
+            return
+        try:
+            async with asyncio.timeout(_LOCK_SECONDS):
+                await self._held.enter_async_context(lock_host(transport, self._identity))
+        except TimeoutError:
+            raise Unreachable(
+                f"no answer to the request for its lock within {_LOCK_SECONDS} s",
+                host=self.host.name,
+                hint="log in by hand and see what hangs there",
+            ) from None
 
     async def ready(self) -> Transport:
         """The transport, connected again if it was lost.

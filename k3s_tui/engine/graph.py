@@ -40,17 +40,20 @@ def ordered(steps: Iterable[Step[Any]]) -> Steps:
     return tuple(done)
 
 
-def select(steps: Sequence[Step[Any]], only: Sequence[str]) -> Steps:
-    """The steps that `only` names, with everything they need.
+def select(
+    steps: Sequence[Step[Any]], only: Sequence[str], always: Iterable[Step[Any]] = ()
+) -> Steps:
+    """The steps that `only` names, with everything they need, and those of `always`.
 
-    Each pattern is a host's name, a step's id, or a glob over ids (`*/servers/*`).  Raises
-    UsageError for a pattern that names nothing.
+    Each pattern is the first part of an id (a host's name), an id, or a glob over ids
+    (`*/servers/*`).  Raises UsageError for a pattern that names nothing.
     """
     if not only:
         return tuple(steps)
-    wanted: set[Step[Any]] = set()
+    wanted = set(always)
     for pattern in only:
-        hits = [s for s in steps if s.host.name == pattern or fnmatchcase(s.id, pattern)]
+        # By id and not by `step.host`: an agent's readiness is asked on a server.
+        hits = [s for s in steps if pattern == s.id.partition("/")[0] or fnmatchcase(s.id, pattern)]
         if not hits:
             raise UsageError(
                 f"--only {pattern} names no step",

@@ -40,9 +40,10 @@ class Lookout:
         except OperatorError:
             raise
         except (ValueError, KeyError, IndexError, TypeError) as error:
+            # Neither the answer nor the parser's words are shown: both may hold a secret.
             raise StepFailed(
-                f"the host's answer to the probe of {step.id} is not understood: {error}",
-                tail=answer[-800:].decode(errors="replace"),
+                f"the host's answer to the probe of {step.id} is not understood",
+                hint="run again; if it stays so, this is a bug in k3s-tui",
                 host=step.host.name,
             ) from error
 

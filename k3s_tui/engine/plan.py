@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from k3s_tui.core.contract import Change, Check, Problem, S, Step, Verdict
@@ -45,10 +45,12 @@ class StatesSeenBy:
 
     states: dict[Step[Any], Any]
     reader: Step[Any]
+    read: set[Step[Any]] = field(default_factory=set)
 
     def __getitem__(self, step: Step[S]) -> S:
         if step not in self.reader.needs:
             raise LookupError(f"{self.reader.id} reads {step.id} without needing it")
+        self.read.add(step)
         state: S | None = self.states.get(step)
         if state is None:
             raise NotYetKnown(step)
@@ -57,7 +59,20 @@ class StatesSeenBy:
 
 def build(step: Step[S], states: States) -> Check[S]:
     """The step's resource.  Raises NotYetKnown when it is built from what is not known yet."""
-    return step.ensure(states.of(step)) if callable(step.ensure) else step.ensure
+    return build_telling(step, states)[0]
+
+
+def build_telling(step: Step[S], states: States) -> tuple[Check[S], set[Step[Any]]]:
+    """The step's resource, and the steps whose states it was built from."""
+    if not callable(step.ensure):
+        return step.ensure, set()
+    seen = states.of(step)
+    return step.ensure(seen), seen.read
+
+
+def mends(check: Check[Any]) -> bool:
+    """Whether it is a resource: its state is the wanted one.  A check's is whatever it sees."""
+    return hasattr(check, "apply")
 
 
 @dataclass(frozen=True)
@@ -112,28 +127,62 @@ async def make_plan(steps: Sequence[Step[Any]], lookout: Lookout, emit: Emit) ->
     """
     pending: Steps = ordered(steps)
     judged: dict[Step[Any], Item] = {}
+    built: dict[Step[Any], _Ready] = {}
     promised = States()
     while pending:
-        ready: list[tuple[Step[Any], Check[Any]]] = []
+        ready: list[_Ready] = []
         for step in pending:
             try:
-                ready.append((step, build(step, promised)))
+                ready.append(_Ready(step, *build_telling(step, promised)))
             except NotYetKnown as unknown:
                 if unknown.step in judged:
                     # Judged, and still no state to read: its step will make one.
                     judged[step] = Item(step, "later", f"known after {unknown.step.id}")
+            except OperatorError as error:
+                judged[step] = _as_problem(step, Problem(error.text, error.hint), judged)
         answers = await asyncio.gather(
-            *(_look(lookout, step, check) for step, check in ready), return_exceptions=True
+            *(_look(lookout, one.step, one.check) for one in ready), return_exceptions=True
         )
-        for (step, check), answer in zip(ready, answers, strict=True):
-            judged[step] = item = _judge(step, check, answer, judged)
+        for one, answer in zip(ready, answers, strict=True):
+            judged[one.step] = item = _judge(one.step, one.check, answer, judged)
             if item.state is not None:
-                promised.put(step, item.state)
+                promised.put(one.step, item.state)
+            built[one.step] = one
         pending = tuple(step for step in pending if step not in judged)
     plan = Plan({step: judged[step] for step in ordered(steps)})
+    _settle(plan, built)
     for item in plan.items.values():
         emit(item.event())
     return plan
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A step whose resource could be built, and what it was built from."""
+
+    step: Step[Any]
+    check: Check[Any]
+    read: set[Step[Any]]
+
+
+def _settle(plan: Plan, built: Mapping[Step[Any], _Ready]) -> None:
+    """Mark as later what is ok now, and may not be once the plan has been carried out.
+
+    What a check sees may change with what it needs.  A resource's state is the wanted one, unless
+    it is built from something that may change: then it may bring a change of its own.
+    """
+    disturbed: set[Step[Any]] = set()
+    for step, item in plan.items.items():
+        if item.verdict != "ok":
+            disturbed.add(step)
+        elif not mends(built[step].check):
+            if disturbed.intersection(step.needs):
+                disturbed.add(step)
+        elif moving := [need.id for need in step.needs if need in disturbed & built[step].read]:
+            disturbed.add(step)
+            plan.items[step] = replace(
+                item, verdict="later", summary=f"looked at again after {', '.join(moving)}"
+            )
 
 
 async def _look(lookout: Lookout, step: Step[Any], check: Check[Any]) -> Any:
@@ -162,8 +211,13 @@ def _judge(step: Step[Any], check: Check[Any], answer: Any, judged: dict[Step[An
         return Item(step, "change", found.summary, found.diff, state=found.after)
     if found.warning:
         return Item(step, "ok", state=answer, warning=found.text, hint=found.hint)
-    if step.needs:
-        moving = [n.id for n in step.needs if n in judged and judged[n].verdict != "ok"]
-        after = ", ".join(moving or [need.id for need in step.needs])
-        return Item(step, "later", f"checked after {after}: {found.text}", hint=found.hint)
-    return Item(step, "problem", found.text, hint=found.hint)
+    return _as_problem(step, found, judged)
+
+
+def _as_problem(step: Step[Any], found: Problem, judged: Mapping[Step[Any], Item]) -> Item:
+    """A problem that what comes before may mend is a wait; any other refuses the run."""
+    if not step.needs:
+        return Item(step, "problem", found.text, hint=found.hint)
+    moving = [n.id for n in step.needs if n in judged and judged[n].verdict != "ok"]
+    after = ", ".join(moving or [need.id for need in step.needs])
+    return Item(step, "later", f"checked after {after}: {found.text}", hint=found.hint)

@@ -12,6 +12,7 @@ import msgspec
 
 from k3s_tui.core.events import AnyEvent, Line
 from k3s_tui.core.secret import Redactor
+from k3s_tui.hosts.sanitize import sanitize_block
 
 EVENTS = "events.jsonl"
 
@@ -19,9 +20,11 @@ EVENTS = "events.jsonl"
 class Recorder:
     """Is the `Emit` of a run.
 
-    The file (0600, one JSON event per line) has an event before any reader has; readers are called
-    in turn and must not block.  Everything but lines is flushed to the disk at once: a line lost
-    to a power cut is a line, a step's end is what the operator looks for.
+    The file (0600, one JSON event per line) has an event before any reader has.  Readers are called
+    in turn and must not block; one that fails (a closed pipe, a terminal that is gone) is left out
+    from then on, because nobody's screen may end what is under way on the hosts.  Everything but
+    lines is handed to the system at once: a line lost to a crash is a line, a step's end is what
+    the operator looks for.
     """
 
     def __init__(self, folder: Path | None, redact: Redactor) -> None:
@@ -30,6 +33,8 @@ class Recorder:
         self._encoder = msgspec.json.Encoder()
         self._readers: list[Callable[[AnyEvent], None]] = []
         self._file: IO[bytes] | None = None
+        self.failures: list[Exception] = []
+        """Why a reader, or the file, was left out."""
         self.path: Path | None = None
         if folder is not None:
             folder.mkdir(parents=True, mode=0o700, exist_ok=True)
@@ -43,16 +48,29 @@ class Recorder:
     def __call__(self, event: AnyEvent) -> None:
         self._seq += 1
         event = self._stamped(event)
+        for reader in (self._write, *self._readers):
+            try:
+                reader(event)
+            except (OSError, ValueError) as error:
+                self._leave_out(reader, error)
+
+    def _write(self, event: AnyEvent) -> None:
         if self._file is not None:
             self._file.write(self._encoder.encode(event) + b"\n")
             if not isinstance(event, Line):
                 self._file.flush()
-        for reader in self._readers:
-            reader(event)
+
+    def _leave_out(self, reader: Callable[[AnyEvent], None], error: Exception) -> None:
+        if reader in self._readers:
+            self._readers.remove(reader)
+        else:
+            self._file = None
+        self.failures.append(error)
 
     def _stamped(self, event: AnyEvent) -> AnyEvent:
         fields: dict[str, Any] = {
-            name: self._redact(value)
+            # Whatever way a text came, it is harmless and without secrets from here on.
+            name: self._redact(sanitize_block(value))
             for name in event.__struct_fields__
             if isinstance(value := getattr(event, name), str) and value
         }

@@ -20,7 +20,7 @@ from k3s_tui.core.events import Emit, Outcome, StepDone, StepStarted
 from k3s_tui.engine.connection import Fleet
 from k3s_tui.engine.hands import StepHands
 from k3s_tui.engine.look import Lookout
-from k3s_tui.engine.plan import Item, Plan, States, build
+from k3s_tui.engine.plan import Item, Plan, States, build, mends
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 2.0
 """Seconds between two looks at something that we wait for."""
@@ -34,6 +34,8 @@ class Result:
     """How each step ended."""
 
     outcomes: Mapping[Step[Any], Outcome]
+    interrupted: bool = False
+    """Whether it was told to stop, even if everything had ended by then."""
 
     @property
     def counts(self) -> Counter[Outcome]:
@@ -42,10 +44,6 @@ class Result:
     @property
     def succeeded(self) -> bool:
         return all(outcome in ("ok", "changed") for outcome in self.outcomes.values())
-
-    @property
-    def interrupted(self) -> bool:
-        return "cancelled" in self.outcomes.values()
 
 
 class Run:
@@ -60,11 +58,17 @@ class Run:
         self._outcomes: dict[Step[Any], Outcome] = {}
         self._done: dict[Step[Any], asyncio.Event] = {}
         self._changing: dict[Host, asyncio.Lock] = {}
+        self._moved: set[Step[Any]] = set()
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._bugs: list[Exception] = []
 
     async def execute(self) -> Result:
-        """Run every step to its end.  Failures are outcomes; only a bug raises."""
+        """Run every step to its end.  Failures are outcomes.
+
+        What no step may raise is a bug; it fails that step, lets the others end in peace, since
+        they may be in the middle of a host, and is raised at the end.
+        """
         self._done = {step: asyncio.Event() for step in self._plan.items}
         self._changing = {step.host: asyncio.Lock() for step in self._plan.items}
         self._tasks = [
@@ -76,7 +80,10 @@ class Run:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        return Result({step: self._outcomes[step] for step in self._plan.items})
+        if self._bugs:
+            raise self._bugs[0]
+        outcomes = {step: self._outcomes[step] for step in self._plan.items}
+        return Result(outcomes, interrupted=self._stopping.is_set())
 
     def stop(self) -> None:
         """Once: start no more steps, let changes under way end.  Again: end those too."""
@@ -110,6 +117,14 @@ class Run:
                 hint=error.hint,
                 tail=getattr(error, "tail", ""),
             )
+        except Exception as error:
+            self._bugs.append(error)
+            done = StepDone(
+                step=step.id,
+                host=step.host.name,
+                outcome="failed",
+                error=f"a bug in k3s-tui ({type(error).__name__})",
+            )
         self._outcomes[step] = done.outcome
         self._emit(done)
         self._done[step].set()
@@ -124,22 +139,28 @@ class Run:
             return StepDone(step=step.id, host=host, outcome="skipped", error=error)
         if self._stopping.is_set() or "cancelled" in outcomes.values():
             return StepDone(step=step.id, host=host, outcome="cancelled")
-        if item.verdict == "ok" and all(o == "ok" for o in outcomes.values()):
+        if item.verdict == "ok" and not self._moved.intersection(step.needs):
             # Nothing that it rests on has moved since the plan looked.
             self._states.put(step, item.state)
-            return StepDone(step=step.id, host=host, outcome="ok")
+            return StepDone(step=step.id, host=host, outcome="ok", warning=item.warning)
         began = time.monotonic()
         self._emit(StepStarted(step=step.id, host=host))
-        summary, outcome = await self._ensure(item)
+        ended = await self._ensure(item)
+        if ended.changed or ended.state != item.state or not ended.mends:
+            # What a check sees says nothing of what else has moved beneath it.
+            self._moved.add(step)
+        self._states.put(step, ended.state)
         return StepDone(
             step=step.id,
             host=host,
-            outcome=outcome,
+            outcome="changed" if ended.changed else "ok",
             seconds=time.monotonic() - began,
-            summary=summary,
+            summary=ended.changed,
+            warning=ended.warning.text if ended.warning else "",
+            hint=ended.warning.hint if ended.warning else "",
         )
 
-    async def _ensure(self, item: Item) -> tuple[str, Outcome]:
+    async def _ensure(self, item: Item) -> _Ended:
         """Look, mend, look again, within the step's time."""
         wait = _Wait()
         try:
@@ -147,35 +168,37 @@ class Run:
                 return await self._converge(item, wait, deadline)
         except TimeoutError:
             raise TimedOut(
-                f"not done within {item.step.within:.0f} s: {wait.condition or 'no answer'}",
+                f"not done within {item.step.within:.0f} s: {wait.condition}",
                 hint=wait.hint,
                 host=item.step.host.name,
             ) from None
 
-    async def _converge(
-        self, item: Item, wait: _Wait, deadline: asyncio.Timeout
-    ) -> tuple[str, Outcome]:
+    async def _converge(self, item: Item, wait: _Wait, deadline: asyncio.Timeout) -> _Ended:
         step = item.step
         check = build(step, self._states)
         connection = self._fleet[step.host]
         begun = mended = ""
         losses = 0
         while True:
+            wait.at = "no connection to the host"
             transport = await connection.ready()
+            wait.at = "waiting"
             try:
                 hands = StepHands(transport, step.id, self._emit)
                 now = await self._lookout.look(step, check)
                 found = check.diff(now)
                 if found is None or (isinstance(found, Problem) and found.warning):
-                    self._states.put(step, now)
                     # A change whose end we did not see, because the connection went, is one too.
-                    return begun, "changed" if begun else "ok"
+                    return _Ended(now, begun, found, mends(check))
                 if isinstance(found, Problem):
                     await wait.a_while(found, hands, self._stopping)
                     continue
                 self._permit(item, found, mended)
                 begun = found.summary
+                wait.at = f"still at it: {found.summary}"
                 async with _Turn(self._changing[step.host], deadline):
+                    if self._stopping.is_set():
+                        raise Interrupted("stopped before it began")
                     # What makes a change possible is that the check is a resource: the contract.
                     await cast("Resource[Any]", check).apply(hands, found)
                 mended = found.summary
@@ -201,18 +224,36 @@ class Run:
             )
 
 
+@dataclass(frozen=True)
+class _Ended:
+    """What a step's last look found; `changed` is the summary of its change, '' without one.
+
+    `mends`: it is a resource, whose state is the wanted one; else a check, which only looks.
+    """
+
+    state: Any
+    changed: str
+    warning: Problem | None
+    mends: bool
+
+
 class _Wait:
-    """Waiting for a problem to go away: what for, and how long until the next look."""
+    """What a step is at and waits for, in case its time runs out; and when to look next."""
 
     def __init__(self) -> None:
-        self.condition = ""
+        self.at = "waiting"
         self.hint = ""
+        self._seen = ""
         self._pause = _FIRST_PAUSE
+
+    @property
+    def condition(self) -> str:
+        return f"{self.at}: {self._seen}" if self._seen else self.at
 
     async def a_while(self, problem: Problem, hands: StepHands, stopping: asyncio.Event) -> None:
         """Raises Interrupted at once when the run is told to stop: waiting changes nothing."""
-        self.condition, self.hint = problem.text, problem.hint
-        hands.waiting(problem.text, problem.hint)
+        self._seen, self.hint = problem.text, problem.hint
+        hands.waiting(problem.text, "")
         try:
             async with asyncio.timeout(self._pause):
                 await stopping.wait()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from k3s_tui.core.contract import Step
 from k3s_tui.engine.graph import Steps
 from k3s_tui.procedure import (
     agents,
@@ -34,6 +37,11 @@ def build(site: Site) -> Steps:
         *workers.steps,
         *access.steps,
     )
+
+
+def is_preflight(step: Step[Any]) -> bool:
+    """Whether it guards all others: these are looked at whatever the operator selects."""
+    return step.id.split("/")[1] == "preflight"
 
 
 def prove(site: Site) -> Steps:

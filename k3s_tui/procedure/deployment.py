@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from k3s_tui.core.ask import Ask
 from k3s_tui.core.contract import LAPTOP, Host
-from k3s_tui.core.errors import HostKeyUnknown
+from k3s_tui.core.errors import HostKeyUnknown, TimedOut, UsageError
 from k3s_tui.core.events import Emit
 from k3s_tui.core.secret import Redactor, Secret
 from k3s_tui.engine.connection import Connection, close_all, open_all
@@ -38,7 +38,11 @@ from k3s_tui.profile.model import Profile
 from k3s_tui.profile.neighbours import lock_file
 from k3s_tui.profile.secrets import Resolver
 
+ACCEPT_FLAG = "--accept-host-key"
 DISKS = ("/var/lib", "/tmp")
+_INTRODUCTIONS = 4
+"""Hosts on one way that may be unknown: more jumps than anybody has."""
+_FACTS_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,9 @@ class Deployment:
 
     async def plan(self) -> Plan:
         """What is, what would change, and why anything is refused."""
-        steps = select(cluster.build(self._known), self._order.only)
+        everything = cluster.build(self._known)
+        guards = filter(cluster.is_preflight, everything)
+        steps = select(everything, self._order.only, always=guards)
         return await make_plan(steps, self._lookout, self._emit)
 
     def run(self, plan: Plan) -> Run:
@@ -105,7 +111,7 @@ class Deployment:
 
     def verification(self) -> Run:
         """A run that changes nothing: every proof is looked at, and waited for a little."""
-        steps = cluster.prove(self._known)
+        steps = select(cluster.prove(self._known), self._order.only)
         return self.run(Plan({step: Item(step, "later") for step in steps}))
 
     @property
@@ -153,34 +159,41 @@ class Deployment:
 
     def _connect(self, name: str, sudo: Secret | None) -> Callable[[], Awaitable[Transport]]:
         async def connect() -> Transport:
-            target = self._target(name, sudo)
-            try:
-                return await self._connector.connect(target)
-            except HostKeyUnknown as unknown:
-                pinned = await self._introduce(unknown)
-                # The unknown one may have been a jump host on the way.
-                jump = target.jump
-                if unknown.host != name and jump is not None:
-                    target = replace(target, jump=replace(jump, host_key=pinned))
-                else:
-                    target = replace(target, host_key=pinned)
-                return await self._connector.connect(target)
+            # Each host on the way, jump hosts included, may have to be introduced.
+            for _ in range(_INTRODUCTIONS):
+                try:
+                    return await self._connector.connect(self._target(name, sudo))
+                except HostKeyUnknown as unknown:
+                    await self._introduce(unknown)
+            return await self._connector.connect(self._target(name, sudo))
 
         return connect
 
-    async def _introduce(self, unknown: HostKeyUnknown) -> str:
+    async def _introduce(self, unknown: HostKeyUnknown) -> None:
         """Pin a key that the operator accepts; raises HostKeyUnknown when it is not accepted."""
         async with self._introducing:
-            if not self._order.accept_host_keys:
-                question = (
-                    f"{unknown.host} shows the host key {unknown.fingerprint}, "
-                    "which is not known yet. Is it the right one?"
-                )
-                if not await self._ask.confirm(question, flag="--accept-host-key"):
-                    raise unknown
+            if self._pins.get(unknown.host) == unknown.key:
+                return  # meanwhile, by another host behind the same jump host
+            if not (self._order.accept_host_keys or await self._accepted(unknown)):
+                raise unknown
             lockfile.pin_host_keys(lock_file(self._order.profile_path), {unknown.host: unknown.key})
             self._pins[unknown.host] = unknown.key
-            return unknown.key
+
+    async def _accepted(self, unknown: HostKeyUnknown) -> bool:
+        question = (
+            f"{unknown.host} shows the host key {unknown.fingerprint}, "
+            "which is not known yet. Is it the right one?"
+        )
+        try:
+            return await self._ask.confirm(question, flag=ACCEPT_FLAG)
+        except UsageError:
+            raise HostKeyUnknown(
+                unknown.text,
+                key=unknown.key,
+                fingerprint=unknown.fingerprint,
+                host=unknown.host,
+                hint=f"compare the fingerprint with the host's own, then use {ACCEPT_FLAG}",
+            ) from None
 
     def _target(self, name: str, sudo: Secret | None) -> Target:
         profile = self._order.profile
@@ -231,7 +244,15 @@ async def _look_at_all(fleet: Mapping[Host, Connection], profile: Profile) -> di
 
 async def _look_at(transport: Transport, script: str) -> _Look:
     asked = time.time()
-    result = await transport.exec(script)
+    try:
+        async with asyncio.timeout(_FACTS_SECONDS):
+            result = await transport.exec(script)
+    except TimeoutError:
+        raise TimedOut(
+            f"it did not say what it is within {_FACTS_SECONDS} s",
+            host=transport.host.name,
+            hint="log in by hand and see what hangs there: DNS, a mount, a full disk",
+        ) from None
     answered = time.time()
     found = facts.parse(result.out)
     return _Look(found, facts.skew(asked, answered, found))

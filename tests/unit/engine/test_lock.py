@@ -30,9 +30,12 @@ async def test_our_own_ghost_gives_way(tmp_path: Path) -> None:
     """After a lost connection the host's sshd may hold the old channel open for minutes."""
     transport = FolderTransport(Host("a"), tmp_path, [])
     folder = str(tmp_path / "run")
-    async with asyncio.timeout(10), lock_host(transport, MINE, folder):
-        async with lock_host(transport, MINE, folder):
-            pass
+    async with (
+        asyncio.timeout(10),
+        lock_host(transport, MINE, folder),
+        lock_host(transport, MINE, folder),
+    ):
+        pass
 
 
 def test_a_profile_is_run_by_one_process(tmp_path: Path) -> None:

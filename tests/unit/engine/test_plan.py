@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from k3s_tui.core.contract import LAPTOP, Probe, Problem, Step
-from k3s_tui.core.errors import UsageError
+from k3s_tui.core.contract import LAPTOP, Host, Probe, Problem, Step
+from k3s_tui.core.errors import StepFailed, UsageError
 from k3s_tui.core.events import Planned
 from k3s_tui.engine.graph import ordered, select
 from tests.unit.engine.rig import Marker, Rig, Seen, verdicts
@@ -82,6 +82,7 @@ async def test_a_probe_nobody_understands_names_its_step(rig: Rig) -> None:
     plan = await rig.plan([Step("a/odd", a, Odd())])
     [item] = plan.refusals
     assert "a/odd" in item.summary
+    assert "many" not in repr(item)
 
 
 async def test_reading_a_step_without_needing_it_is_a_bug(rig: Rig) -> None:
@@ -102,6 +103,18 @@ def test_the_graph_is_checked() -> None:
         ordered([one, Step("laptop/one", LAPTOP, Marker("x"))])
 
 
+def test_a_hosts_name_is_that_of_the_id() -> None:
+    """An agent's readiness is asked on a server, and is still the agent's."""
+    server = rig_step("server/up")
+    ready = Step("agent/ready", server.host, Marker("ready"))
+    assert select((server, ready), ["server"]) == (server,)
+    assert select((server, ready), ["agent"]) == (ready,)
+
+
+def rig_step(name: str) -> Step[str]:
+    return Step(name, Host(name.partition("/")[0]), Marker("x"))
+
+
 def test_only_takes_what_the_named_steps_need() -> None:
     one = Step("laptop/a/one", LAPTOP, Marker("one"))
     two = Step("laptop/b/two", LAPTOP, Marker("two"), (one,))
@@ -111,5 +124,21 @@ def test_only_takes_what_the_named_steps_need() -> None:
     assert select(steps, ["laptop/b/two"]) == (one, two)
     assert select(steps, ["*/a/*"]) == (one,)
     assert select(steps, ["laptop"]) == steps
+    assert select(steps, ["*/a/*"], always=[three]) == (one, two, three)
     with pytest.raises(UsageError, match="names no step"):
         select(steps, ["lap"])
+
+
+async def test_a_resource_that_cannot_be_built_is_a_problem_of_its_own(rig: Rig) -> None:
+    a = rig.host("a")
+    (rig.folder(a) / "value").write_text("odd")
+
+    def refuse(seen: object) -> Marker:
+        raise StepFailed("cannot be read", hint="look at it")
+
+    value = Step("a/value", a, Seen("value"))
+    reader = Step("a/reader", a, refuse, (value,))
+    other = Step("a/other", a, Marker("other"))
+    plan = await rig.plan([value, reader, other])
+    assert verdicts(plan) == {"a/value": "ok", "a/reader": "later", "a/other": "change"}
+    assert "cannot be read" in plan.items[reader].summary

@@ -25,3 +25,34 @@ def test_events_are_numbered_timed_redacted_and_written_down(tmp_path: Path) -> 
     assert all(e["t"] > 1_700_000_000 for e in written)
     assert [event.seq for event in heard] == [1, 2]
     assert "canary" not in repr(heard)
+
+
+def test_a_reader_that_fails_is_left_out_and_ends_nothing(tmp_path: Path) -> None:
+    heard: list[AnyEvent] = []
+
+    def closed(event: AnyEvent) -> None:
+        raise BrokenPipeError
+
+    recorder = Recorder(tmp_path / "run", Redactor())
+    recorder.subscribe(closed)
+    recorder.subscribe(heard.append)
+    for number in range(3):
+        recorder(Line(step="a/x", host="a", text=str(number)))
+    recorder.close()
+    assert len(heard) == 3
+    assert len(recorder.failures) == 1
+    assert recorder.path and len(recorder.path.read_text().splitlines()) == 3
+
+
+def test_no_text_in_an_event_can_harm_a_terminal(tmp_path: Path) -> None:
+    heard: list[AnyEvent] = []
+    recorder = Recorder(None, Redactor())
+    recorder.subscribe(heard.append)
+    hostile = "\x1b]52;c;cHdu\x07 \u202e"
+    recorder(
+        StepDone(step="a/x", host="a", outcome="failed", error=hostile, tail=f"one\n{hostile}")
+    )
+    [event] = heard
+    assert isinstance(event, StepDone)
+    assert "\x1b" not in event.error + event.tail and "\u202e" not in event.error
+    assert event.tail.startswith("one\n")
