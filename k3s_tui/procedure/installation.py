@@ -87,7 +87,7 @@ def chapter(site: Site) -> Installation:
 def _packages(site: Site, name: str) -> Step[Any]:
     family = site.family(name)
     names = family.packages_for("openssl", "download", "iptables")
-    return Step(f"{name}/packages", host(name), Packages(names, family), within=900)
+    return Step(f"{name}/installation/packages", host(name), Packages(names, family), within=900)
 
 
 def _artifacts(site: Site, name: str) -> Iterator[_Artifact]:
