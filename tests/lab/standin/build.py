@@ -22,6 +22,14 @@ if [ ! -f {MARKER} ] || [ ! -x {STANDIN_HOME}/usr/bin/python ]; then
     echo "this is the k3s STAND-IN of k3s-tui's tests; it runs in the lab only" >&2
     exit 1
 fi
+case ${{1:-}} in
+--version | -v)
+    # Answered here, at the speed of a program that is compiled.
+    echo "k3s version @VERSION@ (standin)"
+    echo "standin: the test lab's, not Kubernetes"
+    exit
+    ;;
+esac
 set -- {STANDIN_HOME}/usr/lib/*-linux-gnu* -- "$0" "$@"
 libraries=$1
 while [ "$1" != -- ]; do shift; done
@@ -55,4 +63,4 @@ def k3s_executable(version: str) -> bytes:
         for source in sorted(_SOURCES.glob("*.py")):
             name = zipfile.ZipInfo(f"k3s_standin/{source.name}", _DATE)
             packed.writestr(name, source.read_bytes())
-    return _HEADER.encode() + archive.getvalue()
+    return _HEADER.replace("@VERSION@", version).encode() + archive.getvalue()

@@ -7,14 +7,16 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from . import files, journal
-from .certificates import Pair
 from .errors import Fatal, UsageError
 from .options import Options
+
+if TYPE_CHECKING:
+    from .certificates import Pair
 
 DEFAULT = "/etc/rancher/k3s/k3s.yaml"
 

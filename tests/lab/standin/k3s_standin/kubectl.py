@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from . import cluster, kubeconfig
+from . import kubeconfig
 from .client import Answer, Client
 from .errors import UsageError
 
@@ -205,6 +205,8 @@ def _table(nodes: list[dict[str, Any]], *, wide: bool, headers: bool) -> None:
     if not nodes:
         print("No resources found", file=sys.stderr)
         return
+    from . import cluster  # with the datastore's driver, which -o json does without
+
     rows = [["NAME", "STATUS", "ROLES", "AGE", "VERSION"]] if headers else []
     if wide and headers:
         rows[0].append("INTERNAL-IP")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from . import certificates, journal, kubectl, options
+from . import journal, options
 from .errors import Fatal, UsageError
 
 MARKER = "/etc/k3s-tui-lab"
@@ -49,7 +49,10 @@ def _run(words: list[str], version: str) -> int:
         return 0
     if command == "server" or command == "agent":
         return _serve(command, words[1:], version)
+    # Imported where they are used: a command line must not wait for what it does not need.
     if command == "kubectl":
+        from . import kubectl
+
         return kubectl.run(words[1:])
     if command == "token" and words[1:] == ["generate"]:
         alphabet = string.ascii_lowercase + string.digits
@@ -89,6 +92,8 @@ def _serve(command: str, words: list[str], version: str) -> int:
 
 
 def _check_certificates() -> int:
+    from . import certificates
+
     folders = [Path("/var/lib/rancher/k3s/server/tls"), Path("/var/lib/rancher/k3s/agent")]
     found = sorted(path for folder in folders for path in folder.glob("*.crt"))
     print("FILENAME   SUBJECT   EXPIRES   STATUS   (standin)")

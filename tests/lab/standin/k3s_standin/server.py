@@ -79,7 +79,7 @@ def run(options: Options, version: str) -> None:
         raise Fatal(f"starting kubernetes: listen tcp :{port}: bind: {error.strerror}") from error
     threading.Thread(target=api.serve_forever, daemon=True).start()
 
-    admin = certificates.client(authorities.client, "system:admin", "system:masters")
+    admin = _admin(authorities, folder)
     kubeconfig.write(options, authorities.server.certificate, admin, port)
     started.set()
     journal.info("Kube API server is now running")
@@ -161,6 +161,17 @@ def _serving_files(
     files.write(certificate, pair.certificate + authorities.server.certificate, 0o644)
     files.write(key, pair.key)
     return certificate, key
+
+
+def _admin(authorities: Authorities, folder: Path) -> certificates.Pair:
+    """The administrator's pair: made once, kept over restarts, as by K3s."""
+    certificate = folder / "tls" / "client-admin.crt"
+    key = certificate.with_suffix(".key")
+    if not (certificate.exists() and key.exists()):
+        made = certificates.client(authorities.client, "system:admin", "system:masters")
+        files.write(certificate, made.certificate, 0o644)
+        files.write(key, made.key)
+    return certificates.Pair(certificate.read_bytes(), key.read_bytes())
 
 
 def _retrying(work: Callable[[], object]) -> None:
