@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -34,9 +34,10 @@ from k3s_tui.pki.authority import Authority
 from k3s_tui.procedure import cluster
 from k3s_tui.procedure.site import Credentials, Site, peers_of
 from k3s_tui.profile import lockfile
+from k3s_tui.profile.lockfile import LockFile
 from k3s_tui.profile.model import Profile
 from k3s_tui.profile.neighbours import lock_file
-from k3s_tui.profile.secrets import Resolver
+from k3s_tui.profile.secrets import ClusterSecrets, Resolver
 
 ACCEPT_FLAG = "--accept-host-key"
 DISKS = ("/var/lib", "/tmp")
@@ -121,33 +122,46 @@ class Deployment:
 
     async def _open(self) -> None:
         order = self._order
-        secrets = await self._secrets.cluster(order.profile)
-        sudo = await self._sudo_password()
-        self._redact.learn(
-            [secrets.datastore_password, secrets.token, secrets.agent_token, secrets.ca_key]
-        )
-        authority = Authority.from_pem(secrets.ca_key, secrets.ca_certificate)
-        recorded = lockfile.load(lock_file(order.profile_path))
-        self._pins.update(recorded.host_keys)
-
-        self._fleet[LAPTOP] = Connection(LAPTOP, _local, self._emit)
-        for name in order.profile.hosts:
-            self._fleet[Host(name)] = Connection(
-                Host(name), self._connect(name, sudo), self._emit, order.identity
-            )
-        await open_all(self._fleet)
-        found = await _look_at_all(self._fleet, order.profile)
+        # Opening the store takes as long as connecting to every host: both at once.
+        async with asyncio.TaskGroup() as both:
+            opening = both.create_task(self._resolve())
+            looking = both.create_task(self._look_at_all())
+        secrets, recorded = opening.result()
+        found = looking.result()
         self._site = Site(
             profile=order.profile,
             profile_path=order.profile_path,
             facts={name: look.facts for name, look in found.items()},
             clocks={name: look.clock for name, look in found.items()},
             credentials=Credentials(secrets.datastore_password, secrets.token, secrets.agent_token),
-            authority=authority,
+            authority=Authority.from_pem(secrets.ca_key, secrets.ca_certificate),
             recorded=recorded.checksums(
                 order.profile.k3s.version, order.profile.install.script_url
             ),
         )
+
+    async def _resolve(self) -> tuple[ClusterSecrets, LockFile]:
+        secrets = await self._secrets.cluster(self._order.profile)
+        self._redact.learn(
+            [secrets.datastore_password, secrets.token, secrets.agent_token, secrets.ca_key]
+        )
+        return secrets, lockfile.load(lock_file(self._order.profile_path))
+
+    async def _look_at_all(self) -> dict[str, _Look]:
+        profile = self._order.profile
+        self._pins.update(lockfile.load(lock_file(self._order.profile_path)).host_keys)
+        sudo = await self._sudo_password()
+        self._fleet[LAPTOP] = Connection(LAPTOP, _local, self._emit)
+        for name in profile.hosts:
+            self._fleet[Host(name)] = Connection(
+                Host(name), self._connect(name, sudo), self._emit, self._order.identity
+            )
+        await open_all(self._fleet)
+        script = facts_script(peers=peers_of(profile), paths=DISKS)
+        looks = await asyncio.gather(
+            *(_look_at(self._fleet[Host(name)].transport, script) for name in profile.hosts)
+        )
+        return dict(zip(profile.hosts, looks, strict=True))
 
     async def _sudo_password(self) -> Secret | None:
         reference = self._order.profile.ssh.sudo_password
@@ -232,14 +246,6 @@ class Deployment:
 class _Look:
     facts: Facts
     clock: tuple[float, float] | None
-
-
-async def _look_at_all(fleet: Mapping[Host, Connection], profile: Profile) -> dict[str, _Look]:
-    script = facts_script(peers=peers_of(profile), paths=DISKS)
-    looks = await asyncio.gather(
-        *(_look_at(fleet[Host(name)].transport, script) for name in profile.hosts)
-    )
-    return dict(zip(profile.hosts, looks, strict=True))
 
 
 async def _look_at(transport: Transport, script: str) -> _Look:

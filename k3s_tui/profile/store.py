@@ -6,7 +6,6 @@ Inside is TOML: one `"key" = "value"` for each secret.
 
 from __future__ import annotations
 
-import asyncio
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pathlib import Path
 from k3s_tui.core.errors import CredentialsError, SecretMissing
 from k3s_tui.core.files import write_atomically
 from k3s_tui.core.secret import Secret
+from k3s_tui.profile import age
 
 CA_KEY = "pki.ca-key"
 CA_CERTIFICATE = "pki.ca-certificate"
@@ -33,12 +33,12 @@ class Store:
     async def open(cls, path: Path, passphrase: Secret) -> Store:
         """Raises SecretMissing without a file, CredentialsError when it does not open."""
         sealed = read_sealed(path)
-        content = await asyncio.to_thread(_decrypt, sealed, passphrase, path)
+        content = await _decrypt(sealed, passphrase, path)
         return cls(path, passphrase, _parse(content, path))
 
     async def save(self) -> None:
         """Write the file, 0600, in full or not at all.  Raises CredentialsError."""
-        sealed = await asyncio.to_thread(_encrypt, _format(self._values), self.passphrase)
+        sealed = await age.encrypt(_format(self._values), self.passphrase.reveal())
         try:
             write_atomically(self.path, sealed, 0o600)
         except OSError as error:
@@ -91,27 +91,17 @@ def profile_of(path: Path) -> Path:
     return path.with_suffix(".toml")
 
 
-def _encrypt(content: bytes, passphrase: Secret) -> bytes:
-    import pyrage
-
-    sealed: bytes = pyrage.passphrase.encrypt(content, passphrase.reveal())
-    return sealed
-
-
-def _decrypt(sealed: bytes, passphrase: Secret, path: Path) -> bytes:
-    import pyrage
-
+async def _decrypt(sealed: bytes, passphrase: Secret, path: Path) -> bytes:
     try:
-        content: bytes = pyrage.passphrase.decrypt(sealed, passphrase.reveal())
-    except pyrage.DecryptError as error:
-        if str(error) == "Decryption failed":
-            raise CredentialsError(
-                f"the passphrase does not open the secret store {path}",
-                hint="nothing was changed; try again, or look at --passphrase-file and "
-                "K3S_TUI_PASSPHRASE_FILE",
-            ) from None
+        return await age.decrypt(sealed, passphrase.reveal())
+    except age.WrongPassphrase:
+        raise CredentialsError(
+            f"the passphrase does not open the secret store {path}",
+            hint="nothing was changed; try again, or look at --passphrase-file and "
+            "K3S_TUI_PASSPHRASE_FILE",
+        ) from None
+    except age.Damaged:
         raise _damaged(path) from None
-    return content
 
 
 def _parse(content: bytes, path: Path) -> dict[str, Secret]:
