@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import click
 from k3s_tui import __version__
 
 if TYPE_CHECKING:
+    from k3s_tui.core.errors import OperatorError
     from k3s_tui.headless.session import Options
 
 PROFILE = click.argument("profile", type=click.Path(path_type=Path, dir_okay=False))
@@ -57,10 +59,15 @@ def cli(context: click.Context) -> None:
 @click.command(hidden=True)
 @click.argument("profile", required=False)
 def _wizard(profile: str | None = None) -> None:
-    name = profile or "PROFILE"
-    raise click.UsageError(
-        "the wizard is not part of this version; without it: "
-        f"k3s-tui check {name}, k3s-tui plan {name}, k3s-tui apply {name}"
+    import shlex
+
+    from k3s_tui.core.errors import UsageError
+
+    name = shlex.quote(profile) if profile else "PROFILE"
+    raise UsageError(
+        "the wizard is not part of this version",
+        hint=f"k3s-tui check {name}, then k3s-tui plan {name} and k3s-tui apply {name}; "
+        "k3s-tui --help tells of the other commands",
     )
 
 
@@ -141,7 +148,7 @@ def init(profile: Path, passphrase_file: Path | None) -> int:
 @click.argument("key")
 @PASSPHRASE
 def set_(profile: Path, key: str, passphrase_file: Path | None) -> int:
-    """Put a value into the store: asked for, or the first line of standard input."""
+    """Put a value into the store: asked for, or from standard input."""
     from k3s_tui.headless import secrets
 
     return secrets.set_value(profile, key, passphrase_file)
@@ -200,9 +207,13 @@ def main() -> None:
     """The entry point: every expected failure is a message and its exit code, never a traceback."""
     from k3s_tui.core.errors import Exit, OperatorError
 
+    for stream in (sys.stdout, sys.stderr):
+        # What a terminal's encoding lacks is spelled out; it is no reason to fail.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        code = cli.main(standalone_mode=False)
-    except click.UsageError as error:
+        code = _said(cli.main(prog_name="k3s-tui", standalone_mode=False))
+    except click.ClickException as error:
         error.show()
         code = Exit.USAGE
     except click.Abort:
@@ -210,15 +221,15 @@ def main() -> None:
     except OperatorError as error:
         code = _tell(error)
     except BrokenPipeError:
-        # `k3s-tui plan … | head`: nobody reads on, and that is all right.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # `k3s-tui schema | head`: nobody reads on, and that is all right.
+        _give_up_output()
         code = Exit.FAILED
-    except Exception:
-        code = _bug()
-    sys.exit(int(code or 0))
+    except Exception as error:
+        code = _unexpected(error)
+    sys.exit(int(code))
 
 
-def _tell(error: Any) -> int:
+def _tell(error: OperatorError) -> int:
     render = getattr(error, "render", None)
     print(render() if render else f"error: {error}", file=sys.stderr)
     if error.hint and not render:
@@ -226,18 +237,64 @@ def _tell(error: Any) -> int:
     return int(error.exit)
 
 
-def _bug() -> int:
-    """A traceback is ours to read, not the operator's; values of variables are left out of it."""
+def _said(code: Any) -> int:
+    """The command's exit code, once what it printed has left the buffer."""
+    from k3s_tui.core.errors import OperatorError
+
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _give_up_output()
+    except OSError as error:
+        _give_up_output()
+        raise OperatorError(f"cannot write standard output: {error.strerror}") from None
+    return int(code or 0)
+
+
+def _give_up_output() -> None:
+    """What is still buffered must not fail again at exit."""
+    from k3s_tui.headless.output import silence
+
+    silence(sys.stdout)
+
+
+def _unexpected(error: Exception) -> int:
+    from k3s_tui.headless.system import explained
+
+    told = explained(error)
+    return _bug(error) if told is None else _tell(told)
+
+
+def _bug(error: Exception) -> int:
+    """A traceback is ours to read, not the operator's.
+
+    It goes without values of variables, and without what the errors say: either may be a secret.
+    """
     import tempfile
-    import traceback
 
     from k3s_tui.core.errors import Exit
 
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="k3s-tui-bug-", suffix=".txt", delete=False
-    ) as report:
-        report.write(f"k3s-tui {__version__}\n{traceback.format_exc()}")
-    print(
-        f"error: this is a bug in k3s-tui; the report to send us is {report.name}", file=sys.stderr
-    )
+    report = "".join((f"k3s-tui {__version__}\n", *_trace(error)))
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="k3s-tui-bug-", suffix=".txt", delete=False
+        ) as file:
+            file.write(report)
+        where = f"the report to send us is {file.name}"
+    except OSError:
+        where = f"the report to send us is this:\n{report}"
+    print(f"error: this is a bug in k3s-tui ({type(error).__name__}); {where}", file=sys.stderr)
     return Exit.BUG
+
+
+def _trace(error: BaseException) -> Iterator[str]:
+    import traceback
+
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if before is not None:
+        yield from _trace(before)
+        yield "then\n"
+    yield from traceback.format_tb(error.__traceback__)
+    yield f"{type(error).__module__}.{type(error).__qualname__}\n"
+    for inner in getattr(error, "exceptions", ()):
+        yield from _trace(inner)

@@ -6,15 +6,20 @@ import sys
 from pathlib import Path
 
 from k3s_tui.core.errors import Exit
-from k3s_tui.profile.load import read
+from k3s_tui.profile.load import Loaded, read
 
 
 def check(profile: Path) -> Exit:
     """Raises ProfileInvalid, which says everything that is wrong."""
     loaded = read(profile)
+    warn(loaded, profile)
+    print(f"{profile} is a valid profile of {len(loaded.profile.hosts)} hosts")
+    return Exit.OK
+
+
+def warn(loaded: Loaded, profile: Path) -> None:
+    """Say what is allowed in a profile, and probably not meant."""
     if loaded.warnings:
         from k3s_tui.profile.render import render
 
         print(render(loaded.warnings, loaded.source, str(profile)), file=sys.stderr)
-    print(f"{profile} is a valid profile of {len(loaded.profile.hosts)} hosts")
-    return Exit.OK

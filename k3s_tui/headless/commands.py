@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
@@ -13,7 +12,9 @@ from k3s_tui.engine.plan import Plan
 from k3s_tui.engine.run import Result, Run
 from k3s_tui.headless import interrupts
 from k3s_tui.headless.interrupts import Interrupts
+from k3s_tui.headless.output import complain
 from k3s_tui.headless.session import Options, Session, session
+from k3s_tui.headless.system import explained
 from k3s_tui.procedure.deployment import Deployment
 
 
@@ -57,17 +58,22 @@ def apply(options: Options, *, yes: bool) -> Exit:
             _refuse(found)
             if found.pending and not yes:
                 await _confirm(current, found)
+            stops.touched = True
             result = await _execute(deployment.run(found), stops)
             if result.interrupted or not result.succeeded:
                 return _ending(
                     Exit.INTERRUPTED if result.interrupted else Exit.FAILED,
                     _counts(result),
                     error=_why(result),
-                    hint=f"run again to resume: {_again(options)}",
+                    hint=_resume(options, yes=yes),
                 )
+            if options.only:
+                # The rest of the cluster may not be there yet, and was not asked for.
+                complain(f"not verified, because of --only: {_command('verify', options)}")
+                return _ending(Exit.OK, _counts(result))
             return await _verify(deployment, stops, _counts(result))
 
-    return _run("apply", options, work, keep=True)
+    return _run("apply", options, work, keep=True, resume=_resume(options, yes=yes))
 
 
 def verify(options: Options) -> Exit:
@@ -97,8 +103,8 @@ async def _execute(run: Run, stops: Interrupts) -> Result:
             if count == 1
             else "ending what is under way (again: leave at once)"
         )
-        print(said, file=sys.stderr)
         run.stop()
+        complain(said)
 
     stops.on_signal = on_signal
     try:
@@ -165,8 +171,18 @@ def _why(result: Result) -> str:
     return "interrupted; what was begun has ended, and the state of the hosts is what counts"
 
 
-def _again(options: Options) -> str:
-    return f"k3s-tui apply {shlex.quote(str(options.profile))}"
+def _resume(options: Options, *, yes: bool) -> str:
+    more = ["--yes"] if yes else []
+    more += [f"--only={pattern}" for pattern in options.only]
+    return f"run again to resume: {_command('apply', options, *more)}"
+
+
+def _command(verb: str, options: Options, *more: str) -> str:
+    """How to run it on the same profile in the same way."""
+    words = ["k3s-tui", verb, str(options.profile), *more]
+    if options.passphrase_file is not None:
+        words.append(f"--passphrase-file={options.passphrase_file}")
+    return shlex.join(words)
 
 
 def _run(
@@ -175,8 +191,12 @@ def _run(
     work: Callable[[Session, Interrupts], Awaitable[RunDone]],
     *,
     keep: bool,
+    resume: str = "",
 ) -> Exit:
-    """Run `work` in a session.  How it ended, or what it raised, is the last event of the run."""
+    """Run `work` in a session.  How it ended, or what it raised, is the last event of the run.
+
+    `resume` is the hint for an operator who interrupted it.
+    """
     with session(verb, options, keep=keep) as current:
 
         async def main(stops: Interrupts) -> RunDone:
@@ -184,26 +204,31 @@ def _run(
 
         try:
             ending = interrupts.run(main)
-        except* OperatorError as group:
-            ending = _failure(current, list(_leaves(group)))
+        except Exception as error:
+            told = [explained(leaf) for leaf in _leaves(error)]
+            known = [one for one in told if one is not None]
+            if len(known) < len(told):
+                current.recorder(RunDone(exit=Exit.BUG, error="a bug in k3s-tui ended this run"))
+                raise
+            ending = _failure(known, resume)
         current.recorder(ending)
         if keep and ending.exit != Exit.OK and current.recorder.path is not None:
-            print(f"the log of this run: {current.recorder.path}", file=sys.stderr)
+            complain(f"the log of this run: {current.recorder.path}")
         return Exit(ending.exit)
 
 
-def _failure(current: Session, errors: list[OperatorError]) -> RunDone:
+def _failure(errors: list[OperatorError], resume: str) -> RunDone:
+    """What all of them say, a line each; the first decides how the run ended."""
     first = errors[0]
-    text = "; ".join(str(error) for error in errors)
-    hint = first.hint
-    if first.exit == Exit.INTERRUPTED and current.verb == "apply":
-        hint = f"to go on: {_again(current.options)}"
-    return RunDone(exit=first.exit, error=text, hint=hint)
+    hint = "\n".join(dict.fromkeys(error.hint for error in errors if error.hint))
+    if first.exit == Exit.INTERRUPTED:
+        hint = resume
+    return RunDone(exit=first.exit, error="\n".join(map(str, errors)), hint=hint)
 
 
-def _leaves(group: BaseExceptionGroup[OperatorError]) -> Iterable[OperatorError]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
+def _leaves(error: BaseException) -> Iterable[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error

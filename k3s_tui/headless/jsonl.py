@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from typing import IO, Any
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -11,14 +11,14 @@ from k3s_tui.core.events import AnyEvent
 
 
 class JsonLines:
-    """Prints every event as one JSON object on standard output."""
+    """Says every event as one JSON object."""
 
-    def __init__(self, out: IO[str] | None = None) -> None:
-        self._out = out or sys.stdout
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
         self._encoder = msgspec.json.Encoder()
 
     def __call__(self, event: AnyEvent) -> None:
-        print(self._encoder.encode(event).decode(), file=self._out, flush=True)
+        self._say(self._encoder.encode(event).decode())
 
     def close(self) -> None:
         """Nothing is held back."""

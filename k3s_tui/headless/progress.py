@@ -22,8 +22,8 @@ class _HostLine:
         self.total = 0
         self.done = 0
         self.doing: dict[str, float] = {}
-        self.waits = ""
-        self.failed = False
+        self.waits: dict[str, str] = {}
+        self.failed = 0
 
 
 class ProgressPrinter:
@@ -33,6 +33,7 @@ class ProgressPrinter:
         self._console = console
         self._plain = PlainPrinter(self._say, verbose=verbose)
         self._hosts: dict[str, _HostLine] = {}
+        self._counted: set[str] = set()
         self._live: Live | None = None
 
     def __call__(self, event: AnyEvent) -> None:
@@ -53,20 +54,28 @@ class ProgressPrinter:
             case events.RunStarted():
                 self._hosts = {host: _HostLine() for host in event.hosts}
             case events.Planned():
-                self._line(event.host).total += 1
+                self._count(event)
             case events.StepStarted():
+                self._count(event)
                 self._line(event.host).doing[event.step] = event.t
                 self._show()
             case events.Waiting():
-                self._line(event.host).waits = event.condition
+                self._line(event.host).waits[event.step] = event.condition
             case events.StepDone():
+                self._count(event)
                 line = self._line(event.host)
                 line.done += 1
                 line.doing.pop(event.step, None)
-                line.waits = ""
-                line.failed |= event.outcome == "failed"
+                line.waits.pop(event.step, None)
+                line.failed += event.outcome == "failed"
             case events.RunDone():
                 self.close()
+
+    def _count(self, event: events.Planned | events.StepStarted | events.StepDone) -> None:
+        """The final verification's steps are in no plan."""
+        if event.step not in self._counted:
+            self._counted.add(event.step)
+            self._line(event.host).total += 1
 
     def _line(self, host: str) -> _HostLine:
         return self._hosts.setdefault(host, _HostLine())
@@ -88,15 +97,17 @@ class ProgressPrinter:
         return table
 
     def _doing(self, line: _HostLine) -> str:
-        if line.failed:
-            return "failed"
-        if not line.doing:
-            return "done" if line.total and line.done == line.total else "-"
-        return ", ".join(self._step(step, since, line) for step, since in _first(line.doing))
+        failed = [f"{line.failed} failed"] if line.failed else []
+        if line.doing:
+            doing = [self._step(step, since, line) for step, since in _first(line.doing)]
+            return ", ".join(failed + doing)
+        if failed:
+            return failed[0]
+        return "done" if line.total and line.done == line.total else "-"
 
     def _step(self, step: str, since: float, line: _HostLine) -> str:
         what = step.partition("/")[2]
-        waits = f": waits, {line.waits}" if line.waits else ""
+        waits = f": waits, {line.waits[step]}" if step in line.waits else ""
         return f"{what} {duration(max(0.0, time.time() - since))}{waits}"
 
 

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from k3s_tui.core.ask import Ask
-from k3s_tui.core.errors import Exit
+from k3s_tui.core.errors import CredentialsError, Exit
 from k3s_tui.core.events import AnyEvent
 from k3s_tui.core.secret import Secret
 from k3s_tui.headless.ask import NoTerminal, TerminalAsk
 from k3s_tui.profile import keeping
 from k3s_tui.profile.load import load
+from k3s_tui.profile.neighbours import secrets_file
 from k3s_tui.profile.secrets import Resolver
 
 
@@ -34,7 +35,7 @@ def init(path: Path, passphrase_file: Path | None) -> Exit:
         print(f"kept {key}")
     if done.made:
         print(
-            "Back up this file and remember its passphrase: without them the cluster's "
+            f"Back up {secrets_file(path)} and remember its passphrase: without them the cluster's "
             "database cannot be read again.",
             file=sys.stderr,
         )
@@ -47,7 +48,7 @@ def set_value(path: Path, key: str, passphrase_file: Path | None) -> Exit:
         if sys.stdin.isatty():
             value = await ask.secret(f"Value of {key}", flag="standard input")
         else:
-            value = Secret(sys.stdin.readline().rstrip("\r\n"))
+            value = _value_of(sys.stdin.buffer.read(), key)
         resolver = _resolver(path, passphrase_file)
         await keeping.set_secret(load(path), path, resolver, key, value)
 
@@ -56,10 +57,29 @@ def set_value(path: Path, key: str, passphrase_file: Path | None) -> Exit:
     return Exit.OK
 
 
+def _value_of(given: bytes, key: str) -> Secret:
+    """Standard input as a value: one line, or a PEM as `secret get` prints it."""
+    try:
+        text = given.decode()
+    except UnicodeDecodeError:
+        # Not chained: the error holds what was given.
+        raise CredentialsError(f"the value of {key} is not UTF-8 text") from None
+    text = text.rstrip("\r\n")
+    if text.startswith("-----BEGIN "):
+        return Secret(text + "\n")
+    if "\n" in text:
+        raise CredentialsError(
+            f"the value of {key} has more than one line",
+            hint="give one line on standard input; only a PEM may have more",
+        )
+    return Secret(text)
+
+
 def get(path: Path, key: str, passphrase_file: Path | None) -> Exit:
     load(path)
     store = asyncio.run(_resolver(path, passphrase_file).store())
-    print(store.get(key).reveal())
+    value = store.get(key).reveal()
+    print(value, end="" if value.endswith("\n") else "\n")
     return Exit.OK
 
 

@@ -10,17 +10,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, TypeAlias, cast
 
 import k3s_tui
 from k3s_tui.core.ask import Ask
-from k3s_tui.core.events import RunStarted
+from k3s_tui.core.errors import UsageError
+from k3s_tui.core.events import AnyEvent, RunDone, RunStarted
 from k3s_tui.core.secret import Redactor
 from k3s_tui.engine.lock import RunIdentity, lock_profile
 from k3s_tui.engine.record import Recorder
 from k3s_tui.headless.ask import NoTerminal, TerminalAsk
+from k3s_tui.headless.check import warn
+from k3s_tui.headless.jsonl import JsonLines
+from k3s_tui.headless.output import Output, complain
+from k3s_tui.headless.plain import PlainPrinter, ending
+from k3s_tui.headless.progress import ProgressPrinter
 from k3s_tui.procedure.deployment import Deployment, Order
 from k3s_tui.profile.load import Loaded, read
 from k3s_tui.profile.secrets import Resolver
+
+Printer: TypeAlias = JsonLines | PlainPrinter | ProgressPrinter
 
 
 @dataclass(frozen=True)
@@ -65,27 +74,20 @@ class Session:
 def session(verb: str, options: Options, *, keep: bool) -> Iterator[Session]:
     """Load the profile and open the recorder; with `keep`, lock the profile and write it down.
 
-    Raises ProfileInvalid and Locked before anything is said.
+    Raises UsageError, ProfileInvalid and Locked before anything is said.
     """
-    from rich.console import Console
-
-    from k3s_tui.headless.jsonl import JsonLines
-    from k3s_tui.headless.plain import PlainPrinter
-    from k3s_tui.headless.progress import ProgressPrinter
-
+    if not str(options.profile).isprintable():
+        raise UsageError("the profile's path has characters that cannot be shown", hint="rename it")
     loaded = read(options.profile)
+    warn(loaded, options.profile)
     run = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
     state = state_folder(options.profile, loaded.profile.name)
     redact = Redactor()
     recorder = Recorder(state / "runs" / run if keep else None, redact)
-    printer: JsonLines | PlainPrinter | ProgressPrinter
-    if options.json:
-        printer = JsonLines()
-    elif verb != "plan" and sys.stdout.isatty():
-        printer = ProgressPrinter(Console(), verbose=options.verbose)
-    else:
-        printer = PlainPrinter(print, verbose=options.verbose)
+    printer = _printer(verb, options)
     recorder.subscribe(printer)
+    if options.json:
+        recorder.subscribe(_complaints)
     ask: Ask = TerminalAsk(recorder) if sys.stdin.isatty() else NoTerminal()
     try:
         with lock_profile(state / "lock") if keep else _nothing():
@@ -102,6 +104,25 @@ def session(verb: str, options: Options, *, keep: bool) -> Iterator[Session]:
     finally:
         printer.close()
         recorder.close()
+
+
+def _printer(verb: str, options: Options) -> Printer:
+    from rich.console import Console
+
+    out = Output(sys.stdout, told=verb != "plan")
+    if options.json:
+        return JsonLines(out.say)
+    console = Console(file=cast("IO[str]", out))
+    if verb != "plan" and console.is_terminal and not console.is_dumb_terminal:
+        return ProgressPrinter(console, verbose=options.verbose)
+    return PlainPrinter(out.say, complain=complain, verbose=options.verbose)
+
+
+def _complaints(event: AnyEvent) -> None:
+    """Events are for a program; why it failed is for its operator, too."""
+    if isinstance(event, RunDone):
+        for line in ending(event):
+            complain(line)
 
 
 def state_folder(profile: Path, name: str) -> Path:
