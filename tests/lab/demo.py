@@ -1,0 +1,64 @@
+"""``python -m tests.lab demo``: from nothing to a cluster on this machine, watched."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from . import network, paths, releases
+from .lab import Lab, in_use
+from .product import Product
+
+
+def run(lab: Lab) -> int:
+    """Bring the lab up, make it a cluster, show its nodes, take it down; returns the exit status.
+
+    A lab that was up already is made bare first, and left up.
+    """
+    with in_use(within=800), tempfile.TemporaryDirectory(prefix="k3s-tui-demo-") as folder:
+        was_up = not lab.up()
+        if was_up:
+            lab.fresh()
+        try:
+            return _show(lab, Product(lab, Path(folder), name="demo"))
+        finally:
+            if not was_up:
+                print("taking the lab down", flush=True)
+                lab.down()
+
+
+def _show(lab: Lab, product: Product) -> int:
+    print(
+        "\nFive bare hosts are up. "
+        + (
+            "K3s is a real one."
+            if releases.offers_real_k3s()
+            else "K3s is a STAND-IN that keeps its contract; everything else is real."
+        )
+    )
+    for words in (
+        ("secret", "init", product.profile),
+        ("plan", product.profile),
+        ("apply", product.profile, "--yes"),
+    ):
+        status = _tell(product, *words)
+        if status:
+            return status
+    print("\n$ kubectl get nodes -o wide    (on k3s-server-1)", flush=True)
+    print(lab.host("k3s-server-1").sh("k3s kubectl get nodes -o wide"), flush=True)
+    print("The same run again, which has nothing to do:")
+    return _tell(product, "apply", product.profile, "--yes")
+
+
+def _tell(product: Product, *words: str | Path) -> int:
+    """Run a command on this terminal, so that its progress shows."""
+    print(f"\n$ k3s-tui {' '.join(str(getattr(word, 'name', word)) for word in words)}", flush=True)
+    return subprocess.run(
+        network.inside([sys.executable, "-m", "k3s_tui", *words]),
+        env={**os.environ, **product.environment},
+        cwd=paths.REPOSITORY,
+        check=False,
+    ).returncode
