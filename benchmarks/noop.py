@@ -55,7 +55,7 @@ def measure(product: Product) -> None:
 
 def unsealed(product: Product, store: Path) -> tuple[float, Done]:
     """One run without the derivation: its seconds, and what it said."""
-    words = [sys.executable, "-m", "benchmarks.without_age", store]
+    words: list[str | Path] = [sys.executable, "-m", "benchmarks.without_age", store]
     words += ["apply", product.profile, "--yes", "--json"]
     kept: list[subprocess.CompletedProcess[str]] = []
 
@@ -79,7 +79,7 @@ def unsealed(product: Product, store: Path) -> tuple[float, Done]:
 
 def verification(done: Done) -> float:
     """Seconds that the final verification took, by its events."""
-    moments = [e["t"] for e in done.events if "/verification/" in e.get("step", "")]
+    moments: list[float] = [e["t"] for e in done.events if "/verification/" in e.get("step", "")]
     return max(moments) - min(moments)
 
 
