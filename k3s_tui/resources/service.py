@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from k3s_tui.core.contract import Change, Hands, Probe, Problem
 from k3s_tui.core.errors import StepFailed
@@ -25,15 +25,18 @@ _ENABLED = frozenset({"enabled", "enabled-runtime", "static", "alias", "indirect
 
 @dataclass(frozen=True)
 class ServiceState:
-    """`stamp` is the digest of what was loaded last, '' when that is not known.
+    """`stamp` tells what was loaded last, '' when that is not known: digests of what takes a
+    restart to load, and of what a reload loads, with a dot between.
 
-    `active` and `enabled` are systemd's words.
+    `active` and `enabled` are systemd's words.  `started` are seconds since the epoch, by the
+    host's clock of now, at which its main process started; None while there is none.
     """
 
     stamp: str
     files: tuple[FileState, ...]
     active: str
     enabled: str
+    started: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -46,13 +49,18 @@ class Service:
 
     - `validate` before anything changes; the new files are at `$staged_0`, `$staged_1`, …
     - `verify_placed` after they took their places, before the unit hears of it
-    - `activate` by default reloads systemd, enables and restarts
-    - `ready` must succeed within `ready_seconds`; by default: the unit is active
+    - `activate` starts the unit anew; by default reloads systemd, enables and restarts.  It may
+      come back before the unit has been stopped
+    - `reload`, when nothing but the files at `reloadable` is new to a running unit; it must not
+      succeed while the unit goes on with what it had
+    - `ready` must succeed within `ready_seconds`, and is asked once the unit is active, after a
+      restart in another start than before: whoever answers is not the old process
     - `deactivate` when a first version fails: by default disables and stops.  Without it, a
-      service could go on, or start anew, without its configuration.
+      service could go on, or start anew, without its configuration.  Where it leaves the unit
+      running or enabled, the files of that version stay.
 
-    `verb` says in plans what `activate` does.  With `follow_journal`, what the unit logs while it
-    comes up is said on standard error as it comes.
+    With `follow_journal`, what the unit logs while it comes up is said on standard error as it
+    comes.
     """
 
     unit: str
@@ -61,10 +69,11 @@ class Service:
     validate: str = ""
     verify_placed: str = ""
     activate: str = ""
+    reload: str = ""
+    reloadable: frozenset[str] = frozenset()
     deactivate: str = ""
     ready: str = ""
     ready_seconds: int = 30
-    verb: str = "restart"
     follow_journal: bool = False
     state_folder: str = STATE_FOLDER
 
@@ -75,8 +84,10 @@ class Service:
     @property
     def stamp(self) -> str:
         """What the service has loaded once all is as wanted."""
-        parts = [f"{file.path} {file.state.digest}" for file in self.files]
-        return hashlib.sha256("\n".join([*parts, *self.inputs]).encode()).hexdigest()
+        parts: dict[bool, list[str]] = {False: list(self.inputs), True: []}
+        for file in self.files:
+            parts[file.path in self.reloadable].append(f"{file.path} {file.state.digest}")
+        return f"{_digest(parts[False])}.{_digest(parts[True])}"
 
     @property
     def _stamp_path(self) -> str:
@@ -96,6 +107,8 @@ class Service:
             + f'echo "stamp $(cat {quote(self._stamp_path)} 2>/dev/null)"\n'
             + f'echo "active $(systemctl is-active {unit} 2>/dev/null)"\n'
             + f'echo "enabled $(systemctl is-enabled {unit} 2>/dev/null)"\n'
+            + _STARTED
+            + f'echo "started $(started {unit})"\n'
         )
 
     def _parse(self, out: bytes) -> ServiceState:
@@ -103,7 +116,9 @@ class Service:
         files = [parse(lines[2 * i : 2 * i + 2], file.owner) for i, file in enumerate(self.files)]
         told = dict(line.partition(" ")[::2] for line in lines[2 * len(files) :])
         active, enabled = sanitize(told["active"]), sanitize(told["enabled"])
-        return ServiceState(told["stamp"], tuple(files), active, enabled)
+        return ServiceState(
+            sanitize(told["stamp"]), tuple(files), active, enabled, _epoch(told["started"])
+        )
 
     def probe(self) -> Probe[ServiceState]:
         return Probe(self._ask, self._parse)
@@ -120,7 +135,8 @@ class Service:
                 diffs.append(show(file.path, found, file.state))
         starting = now.active in ("activating", "deactivating")
         if not self._has_loaded(now):
-            changes.append(self.verb if now.active == "active" or starting else "start")
+            verb = "reload" if self._reload_suffices(now) else "restart"
+            changes.append(verb if now.active == "active" or starting else "start")
         elif starting:
             return Problem(f"{self.unit} is {now.active}", hint=f"systemctl status {self.unit}")
         if now.enabled not in _ENABLED:
@@ -143,6 +159,7 @@ class Service:
         if self._has_loaded(now) and now.active == "active":
             await on.sh(self._touch_up())
             return
+        reload = self._reload_suffices(now)
         try:
             await on.sh(
                 service_script(
@@ -150,9 +167,10 @@ class Service:
                     files=self.files,
                     validate=self.validate,
                     verify_placed=self.verify_placed,
-                    activate=self.activate or _activate(self.unit),
+                    activate=self._reload if reload else self.activate or _activate(self.unit),
+                    anew=not reload,
                     deactivate=self.deactivate or f"systemctl disable --now {quote(self.unit)}",
-                    ready=self.ready or f"systemctl is-active --quiet {quote(self.unit)}",
+                    ready=self.ready,
                     ready_seconds=self.ready_seconds,
                     follow_journal=self.follow_journal,
                     stamp_path=self._stamp_path,
@@ -181,6 +199,22 @@ class Service:
         running = now.active in ("active", "reloading", "activating", "deactivating")
         return same and now.stamp == self.stamp and running
 
+    def _reload_suffices(self, now: ServiceState) -> bool:
+        """Whether the running start is known to have loaded all that a reload does not load."""
+        started_with, _, _ = now.stamp.partition(".")
+        same = all(
+            found.digest == file.state.digest
+            for file, found in zip(self.files, now.files, strict=True)
+            if file.path not in self.reloadable
+        )
+        wanted, _, _ = self.stamp.partition(".")
+        return bool(self.reload) and same and now.active == "active" and started_with == wanted
+
+    @property
+    def _reload(self) -> str:
+        unit = quote(self.unit)
+        return f"systemctl is-enabled --quiet {unit} || systemctl enable {unit}\n{self.reload}"
+
     def _touch_up(self) -> str:
         """Modes, owners and enablement: nothing that the service has to hear of."""
         lines = [
@@ -190,6 +224,31 @@ class Service:
         unit = quote(self.unit)
         enabled = f"systemctl is-enabled --quiet {unit} || systemctl enable {unit}\n"
         return PLACE + "".join(lines) + enabled
+
+
+# By the host's clock of now, not of then: machines boot with odd ideas of the time.  Both starts
+# are in ticks since the boot, 100 a second; that of `sed` is now.
+_STARTED = """\
+started() { # unit: ticks of now, ticks when it started, time of now
+    pid=$(systemctl show -p MainPID "$1" 2>/dev/null)
+    pid=${pid#MainPID=}
+    [ "${pid:-0}" = 0 ] ||
+        echo $(sed 's/.*) //' /proc/self/stat "/proc/$pid/stat" | cut -d ' ' -f 20) $(date +%s)
+}
+"""
+
+
+def _epoch(told: str) -> int | None:
+    """Nothing is told of a unit that does not run, or has just ended."""
+    words = told.split()
+    if len(words) != 3:
+        return None
+    now, then, clock = map(int, words)
+    return clock - (now - then) // 100
+
+
+def _digest(parts: list[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _activate(unit: str) -> str:

@@ -47,12 +47,24 @@ tell_journal() {
     journalctl -u "$unit" --since "@$since" --cursor-file "$stamp.cursor" -o cat -q --no-pager \\
         >&2 2>/dev/null
 }
+# Which start of the unit this is.  Where systemd is too old to give an identity, its time is one.
+this_start() {
+    systemctl show -p InvocationID -p ExecMainStartTimestampMonotonic "$unit" 2>/dev/null
+}
+runs() {
+    systemctl is-active --quiet "$unit" || return 1
+    [ $anew = no ] || [ "$(this_start)" != "$last_start" ]
+}
 wait_ready() {
     end=$(($(date +%s) + seconds))
     while :; do
         tell_journal
-        said=$(ready 2>&1)
-        [ $? -ne 0 ] || return 0
+        # Until it is stopped, the process of before goes on answering.
+        said="it does not run on the new files yet"
+        if runs; then
+            said=$(ready 2>&1)
+            [ $? -ne 0 ] || return 0
+        fi
         ! systemctl is-failed --quiet "$unit" 2>/dev/null || break
         [ "$(date +%s)" -lt $end ] || break
         sleep 0.2 2>/dev/null || sleep 1
@@ -65,6 +77,7 @@ take_up() {
     # A failure of before must not count as one of now.
     systemctl reset-failed "$unit" >/dev/null 2>&1
     since=$(date +%s)
+    last_start=$(this_start)
     rm -f "$stamp.cursor"
     why="it cannot be activated"
     activate
@@ -78,21 +91,36 @@ take_up() {
     rm -f "$stamp.cursor"
     return $up
 }
+is_down() {
+    case $(systemctl is-active "$unit" 2>/dev/null) in
+        inactive | failed | unknown) ;;
+        *) return 1 ;;
+    esac
+    case $(systemctl is-enabled "$unit" 2>/dev/null) in
+        enabled | enabled-runtime | alias) return 1 ;;
+    esac
+}
 back_out() {
     # The end of what it said is about the version that failed, not about the one put back.
     follow=no
     journalctl -u "$unit" -n 20 --no-pager -o cat >&2 2>/dev/null
     if [ "$files" -eq 0 ]; then
         say "$1"
+    elif for_any had_none; then
+        # Without one of its files it would be something else: a K3s without its datastore makes a
+        # cluster of its own.  So it must not run, nor start by itself, on what there was before.
+        deactivate
+        if is_down; then
+            for_each restore
+            systemctl daemon-reload >/dev/null 2>&1
+            say "$1; it is stopped, and its files are as they were before"
+        else
+            say "$1; it cannot be stopped and disabled, so the new files stay in their places"
+        fi
     elif [ $told = no ]; then
         for_each restore
         [ -z "$before" ] || write_stamp "$before"
         say "$1; the files of before are back"
-    elif for_each had_none; then
-        deactivate
-        for_each restore
-        systemctl daemon-reload >/dev/null 2>&1
-        say "$1; it is stopped, and its files are removed again"
     else
         for_each restore
         take_up
@@ -133,6 +161,7 @@ def service_script(
     validate: str,
     verify_placed: str,
     activate: str,
+    anew: bool,
     deactivate: str,
     ready: str,
     ready_seconds: int,
@@ -142,6 +171,7 @@ def service_script(
 ) -> str:
     """See `Service` for the texts.  Exits with REFUSED or FAILED; says why in its last line.
 
+    `anew`: `activate` starts the unit anew, and it is ready only in that start.
     Nothing happens before the last line is there: a script that is cut off on its way does nothing.
     """
     staged = [f"{_folder(file.path)}/.{_name(file.path)}.k3s-tui.new" for file in files]
@@ -155,10 +185,14 @@ def service_script(
 {PLACE}{_FILES}\
 unit={quote(unit)} stamp={quote(stamp_path)} wanted={stamp}
 files={len(files)} seconds={ready_seconds} refused={REFUSED} failed={FAILED} told=no
-follow={"yes" if follow_journal else "no"}
+follow={"yes" if follow_journal else "no"} anew={"yes" if anew else "no"}
 {names}\
 for_each() {{
     for path in {paths}; do "$1" "$path" || return 1; done
+}}
+for_any() {{
+    for path in {paths}; do ! "$1" "$path" || return 0; done
+    return 1
 }}
 stage() {{
 {stage}:

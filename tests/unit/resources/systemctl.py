@@ -8,11 +8,12 @@ from k3s_tui.hosts.script import quote
 from tests.unit.hands import LocalHands
 
 _SCRIPT = """\
-now=; verb=; unit=
+now=; verb=; unit=; wanted=; block=yes
 while [ $# -gt 0 ]; do
     case $1 in
     --now) now=yes ;;
-    -p) shift ;;
+    --no-block) block=no ;;
+    -p) wanted="$wanted $2"; shift ;;
     -*) ;;
     *) if [ -z "$verb" ]; then verb=$1; else unit=$1; fi ;;
     esac
@@ -32,8 +33,15 @@ show)
     [ -e "$unit.known" ] && load=loaded || load=not-found
     enabled=$(state enabled disabled)
     [ ! -e "$unit.masked" ] || { load=masked; enabled=masked-runtime; }
-    echo "LoadState=$load"; echo "ActiveState=$(state active inactive)"
-    echo "UnitFileState=$enabled"
+    for property in $wanted; do
+        case $property in
+        LoadState) echo "LoadState=$load" ;;
+        ActiveState) echo "ActiveState=$(state active inactive)" ;;
+        UnitFileState) echo "UnitFileState=$enabled" ;;
+        InvocationID) echo "InvocationID=$(state starts 0)" ;;
+        MainPID) echo "MainPID=$(state pid 0)" ;;
+        esac
+    done
     exit ;;
 cat) [ -e "$unit.known" ]; exit ;;
 reset-failed) [ "$(state active -)" != failed ] || echo inactive >"$unit.active"; exit ;;
@@ -46,8 +54,12 @@ enable | disable)
     [ -z "$now" ] || [ "$verb" = enable ] || echo inactive >"$unit.active" ;;
 start | restart)
     [ ! -e "$unit.masked" ] || exit 1
+    # Not blocking, systemctl comes back while the process of before is still there.
+    [ $block = yes ] || [ ! -e "$unit.slow" ] || exit 0
+    echo "$(($(state starts 0) + 1))" >"$unit.starts"
     if [ ! -e "$unit.start" ] || sh "$unit.start"; then echo active >"$unit.active"
     else echo failed >"$unit.active"; exit 1; fi ;;
+reload) [ ! -e "$unit.reload" ] || sh "$unit.reload" ;;
 stop) echo inactive >"$unit.active" ;;
 mask) : >"$unit.masked" ;;
 unmask) rm -f "$unit.masked" ;;

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -187,11 +189,165 @@ async def test_a_version_that_does_not_work(
 async def test_a_first_version_that_does_not_work(
     hands: LocalHands, site: Site, systemd: Systemctl, conf: str
 ) -> None:
-    with pytest.raises(StepFailed, match="it is stopped, and its files are removed again"):
+    with pytest.raises(StepFailed, match="it is stopped, and its files are as they were"):
         await site.service(conf).apply(hands, Change(""))
     assert systemd.log == [*RESTARTED, f"disable {UNIT} --now", "daemon-reload"]
     assert site.names() == []
     await hands.settle(site.service())
+
+
+@pytest.mark.parametrize("there", ["conf", "env"])
+async def test_a_first_version_beside_a_file_of_somebody_else(
+    hands: LocalHands, site: Site, systemd: Systemctl, there: str
+) -> None:
+    """Without all of its files it would be something else: it must not run on what is left."""
+    theirs = site.conf if there == "conf" else site.env
+    theirs.parent.mkdir()
+    theirs.write_text("theirs\n")
+    with pytest.raises(StepFailed, match="it is stopped, and its files are as they were"):
+        await site.service("deaf\n").apply(hands, Change(""))
+    assert systemd.log == [*RESTARTED, f"disable {UNIT} --now", "daemon-reload"]
+    assert (theirs.read_text(), site.names()) == ("theirs\n", [theirs.name])
+    await hands.settle(site.service())
+
+
+@pytest.mark.parametrize(
+    "left", [f"disable {UNIT}", f"echo active >{UNIT}.active", f"echo enabled >{UNIT}.enabled"]
+)
+async def test_one_that_cannot_be_stopped_keeps_its_files(
+    hands: LocalHands, site: Site, systemd: Systemctl, tmp_path: Path, left: str
+) -> None:
+    service = replace(
+        site.service("deaf\n"), deactivate=f"cd {quote(str(tmp_path / 'systemd'))}; {left}"
+    )
+    if left.startswith("disable"):
+        service = replace(service, deactivate="false")
+    with pytest.raises(StepFailed, match="cannot be stopped and disabled, so the new files stay"):
+        await service.apply(hands, Change(""))
+    assert (site.conf.read_text(), site.env.read_text()) == ("deaf\n", "A=1\n")
+    # The next run still knows that there was nothing before.
+    with pytest.raises(StepFailed, match="it is stopped"):
+        await site.service("deaf 2\n").apply(hands, Change(""))
+    assert site.names() == []
+
+
+async def test_the_process_of_before_is_not_asked(
+    hands: LocalHands, site: Site, systemd: Systemctl, tmp_path: Path
+) -> None:
+    await hands.settle(site.service())
+    systemd.put(f"{UNIT}.slow", "")
+    slow = replace(
+        site.service("listen 2\n"), activate=f"systemctl restart --no-block {UNIT}", ready="true"
+    )
+    with pytest.raises(StepFailed, match="but it does not run on them either") as caught:
+        await slow.apply(hands, Change(""))
+    assert "it does not run on the new files yet" in caught.value.tail
+    # What is loaded is not known: there is no stamp of either.
+    assert (await hands.look(site.service())).stamp == ""
+    (tmp_path / "systemd" / f"{UNIT}.slow").unlink()
+    await hands.settle(slow)
+
+
+async def test_one_that_is_not_active_is_not_ready(
+    hands: LocalHands, site: Site, systemd: Systemctl, tmp_path: Path
+) -> None:
+    active = quote(str(tmp_path / "systemd" / f"{UNIT}.active"))
+    service = replace(
+        site.service(),
+        activate=f"systemctl restart {UNIT}; echo activating >{active}",
+        ready="true",
+    )
+    with pytest.raises(StepFailed, match="it is not ready within 0 s"):
+        await service.apply(hands, Change(""))
+
+
+class Reloading:
+    """Of two files, `lb.conf` is loaded by a reload, too; `live` is what it runs on."""
+
+    def __init__(self, site: Site, systemd: Systemctl) -> None:
+        self.site, self.systemd = site, systemd
+        systemd.put(f"{UNIT}.reload", f"cat {quote(str(site.conf))} >{quote(str(site.live))}")
+
+    def service(self, conf: str = "listen 1\n", env: str = "A=1\n") -> Service:
+        return replace(
+            self.site.service(conf, env),
+            reload=f"systemctl reload {UNIT}",
+            reloadable=frozenset({str(self.site.conf)}),
+        )
+
+
+@pytest.fixture
+def reloading(site: Site, systemd: Systemctl) -> Reloading:
+    return Reloading(site, systemd)
+
+
+async def test_a_reload_where_one_is_enough(
+    hands: LocalHands, reloading: Reloading, systemd: Systemctl
+) -> None:
+    first = await hands.settle(reloading.service())
+    assert first.summary.endswith("start, enable")
+    assert systemd.log == RESTARTED
+    change = await hands.settle(reloading.service("listen 2\n"))
+    assert change.summary == f"{UNIT}: write {reloading.site.conf}, reload"
+    assert systemd.log == [f"reload {UNIT}"]
+    assert reloading.site.loaded() == "listen 2\n"
+    # Also where only somebody else's hand has to be undone.
+    reloading.site.conf.write_text("listen 9\n")
+    await hands.settle(reloading.service("listen 2\n"))
+    assert systemd.log == [f"reload {UNIT}"]
+
+
+@pytest.mark.parametrize("why", ["the other file", "an input", "nobody knows", "it is stopped"])
+async def test_a_restart_where_a_reload_is_not_enough(
+    hands: LocalHands, reloading: Reloading, systemd: Systemctl, why: str
+) -> None:
+    await hands.settle(reloading.service())
+    wanted = reloading.service("listen 2\n")
+    if why == "the other file":
+        wanted = reloading.service("listen 2\n", "A=2\n")
+    elif why == "an input":
+        wanted = replace(wanted, inputs=("new",))
+    elif why == "nobody knows":
+        with pytest.raises(StepFailed):
+            await dying(wanted, "ready").apply(hands, Change(""))
+    else:
+        systemd.put(f"{UNIT}.active", "inactive")
+    assert systemd.log
+    await hands.settle(wanted)
+    assert systemd.log == RESTARTED
+
+
+async def test_a_reload_that_fails(
+    hands: LocalHands, reloading: Reloading, systemd: Systemctl
+) -> None:
+    await hands.settle(reloading.service())
+    assert systemd.log
+    with pytest.raises(StepFailed, match="of before are back, and it runs on them"):
+        await reloading.service("deaf\n").apply(hands, Change(""))
+    assert systemd.log == [f"reload {UNIT}"] * 2
+    assert reloading.site.loaded() == "listen 1\n"
+    assert reloading.service().diff(await hands.look(reloading.service())) is None
+
+
+async def test_a_reload_enables(
+    hands: LocalHands, reloading: Reloading, systemd: Systemctl
+) -> None:
+    await hands.settle(reloading.service())
+    systemd.put(f"{UNIT}.enabled", "disabled")
+    assert systemd.log
+    await hands.settle(reloading.service("listen 2\n"))
+    assert systemd.log == [f"enable {UNIT}", f"reload {UNIT}"]
+
+
+async def test_when_it_started(hands: LocalHands, site: Site, systemd: Systemctl) -> None:
+    assert (await hands.look(site.service())).started is None
+    systemd.put(f"{UNIT}.pid", str(os.getpid()))
+    boot = int(re.findall(r"^btime (\d+)", Path("/proc/stat").read_text(), re.M)[0])
+    own = boot + int(Path("/proc/self/stat").read_text().rpartition(") ")[2].split()[19]) // 100
+    started = (await hands.look(site.service())).started
+    assert started is not None and abs(started - own) <= 2
+    systemd.put(f"{UNIT}.pid", "4194999")  # has just ended
+    assert (await hands.look(site.service())).started is None
 
 
 async def test_neither_new_nor_old_works(hands: LocalHands, site: Site, systemd: Systemctl) -> None:
@@ -286,7 +442,7 @@ async def test_without_files(hands: LocalHands, root: Path, systemd: Systemctl) 
 
 
 RIGHT = File("/etc/x", "x")
-SERVICE = Service("x.service", (RIGHT,), verb="reload")
+SERVICE = Service("x.service", (RIGHT,), reload="true", reloadable=frozenset({"/etc/x"}))
 LOADED = ServiceState(SERVICE.stamp, (RIGHT.state,), "active", "enabled")
 
 
@@ -296,11 +452,12 @@ LOADED = ServiceState(SERVICE.stamp, (RIGHT.state,), "active", "enabled")
         (LOADED, None),
         (replace(LOADED, active="reloading"), None),
         (replace(LOADED, enabled="enabled-runtime"), None),
-        (replace(LOADED, stamp=""), "reload"),
+        (replace(LOADED, stamp=""), "restart"),
         (replace(LOADED, active="failed"), "start"),
-        (replace(LOADED, stamp="", active="activating"), "reload"),
+        (replace(LOADED, stamp="", active="activating"), "restart"),
         (replace(LOADED, enabled="masked"), "enable"),
         (replace(LOADED, files=(FileState("absent"),)), "create /etc/x, reload"),
+        (replace(LOADED, files=(FileState("absent"),), stamp="1.2"), "create /etc/x, restart"),
     ],
 )
 def test_what_a_plan_says(now: ServiceState, summary: str | None) -> None:
