@@ -65,15 +65,16 @@ def apply(options: Options, *, yes: bool) -> Exit:
                     Exit.INTERRUPTED if result.interrupted else Exit.FAILED,
                     _counts(result),
                     error=_why(result),
-                    hint=_resume(options, yes=yes),
+                    hint=resume,
                 )
             if options.only:
                 # The rest of the cluster may not be there yet, and was not asked for.
                 complain(f"not verified, because of --only: {_command('verify', options)}")
                 return _ending(Exit.OK, _counts(result))
-            return await _verify(deployment, stops, _counts(result))
+            return await _verify(deployment, stops, _counts(result), resume)
 
-    return _run("apply", options, work, keep=True, resume=_resume(options, yes=yes))
+    resume = _resume(options, yes=yes)
+    return _run("apply", options, work, keep=True, resume=resume)
 
 
 def verify(options: Options) -> Exit:
@@ -86,11 +87,13 @@ def verify(options: Options) -> Exit:
     return _run("verify", options, work, keep=True)
 
 
-async def _verify(deployment: Deployment, stops: Interrupts, before: Counts) -> RunDone:
+async def _verify(
+    deployment: Deployment, stops: Interrupts, before: Counts, resume: str = ""
+) -> RunDone:
     result = await _execute(deployment.verification(), stops)
     counts = before.plus(_counts(result))
     if result.interrupted:
-        return _ending(Exit.INTERRUPTED, counts, error=_why(result))
+        return _ending(Exit.INTERRUPTED, counts, error=_why(result), hint=resume)
     if not result.succeeded:
         return _ending(Exit.VERIFICATION, counts, error=_why(result))
     return _ending(Exit.OK, counts)
@@ -223,7 +226,9 @@ def _failure(errors: list[OperatorError], resume: str) -> RunDone:
     hint = "\n".join(dict.fromkeys(error.hint for error in errors if error.hint))
     if first.exit == Exit.INTERRUPTED:
         hint = resume
-    return RunDone(exit=first.exit, error="\n".join(map(str, errors)), hint=hint)
+    # One cause that every host shares, such as the passphrase of their key, is told once.
+    said = "\n".join(dict.fromkeys(map(str, errors)))
+    return RunDone(exit=first.exit, error=said, hint=hint)
 
 
 def _leaves(error: BaseException) -> Iterable[BaseException]:
