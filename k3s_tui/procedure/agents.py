@@ -59,7 +59,13 @@ def _ready(site: Site, name: str, service: Step[Any], servers: Servers) -> Step[
     return Step(
         f"{name}/agents/ready",
         host(first),
-        NodeReady(name, site.profile.k3s.version, site.address(name), server=False),
+        lambda seen: NodeReady(
+            name,
+            site.profile.k3s.version,
+            site.address(name),
+            server=False,
+            since=seen[service].started or 0,
+        ),
         (service, servers.ready[first]),
         within=300,
     )

@@ -103,10 +103,16 @@ def _server(
         (theirs, *source.needs[name], *entry, ca, certificate, proof, pair, *before),
         within=700,
     )
-    ready = Step(
+    ready: Step[Any] = Step(
         f"{name}/servers/ready",
         here,
-        NodeReady(name, site.profile.k3s.version, site.address(name), server=True),
+        lambda seen: NodeReady(
+            name,
+            site.profile.k3s.version,
+            site.address(name),
+            server=True,
+            since=seen[service].started or 0,
+        ),
         (service,),
         within=300,
     )

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from k3s_tui.core.contract import Probe, Problem
+from k3s_tui.hosts.sanitize import sanitize
+from k3s_tui.resources.k3s.version import same_release
 
 KUBECTL = "timeout 15 /usr/local/bin/k3s kubectl"
+
+_ROUNDED = 2.0
+"""Seconds: both times are cut to whole ones.  No kubelet ends, and another reports, in between."""
 
 
 @dataclass(frozen=True)
 class NodeState:
-    """`address` is the InternalIP; `reason` is what Ready says when it is not True."""
+    """`address` is the InternalIP; `reason` is what Ready says when it is not True.
+
+    `heartbeat` is when the kubelet said so last, in seconds since the epoch by its own host's
+    clock; 0 when it never did.
+    """
 
     present: bool
     ready: bool = False
@@ -22,6 +32,7 @@ class NodeState:
     address: str = ""
     reason: str = ""
     control_plane: bool = False
+    heartbeat: float = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -30,12 +41,17 @@ class NodeReady:
 
     Asked on a server; no answer at all counts as absence.  `version` is the profile's; a build's
     own suffix after it is allowed.
+
+    A node stays Ready in the API for some 40 seconds after its kubelet has ended.  So `since` is
+    when K3s started on that node, by the node's clock, and the kubelet must have reported after
+    it: every kubelet does at its start and then every five minutes.  0 takes whatever is there.
     """
 
     node: str
     version: str
     address: str
     server: bool
+    since: float = 0
 
     def probe(self) -> Probe[NodeState]:
         # All nodes, whichever is meant: checks of one host and moment then share one kubectl.
@@ -51,7 +67,9 @@ class NodeReady:
             return Problem(f"node {self.node} has not registered")
         if not now.ready:
             return Problem(f"node {self.node} is not Ready: {now.reason}")
-        if not now.version.startswith(self.version):
+        if now.heartbeat < self.since - _ROUNDED:
+            return Problem(f"node {self.node} has said nothing since K3s was started on it")
+        if not same_release(now.version, self.version):
             return Problem(f"node {self.node} runs {now.version}, not {self.version}")
         if now.address != self.address:
             return Problem(
@@ -66,14 +84,20 @@ class NodeReady:
 def node_state(node: Mapping[str, Any]) -> NodeState:
     """One node object of the Kubernetes API."""
     status = node["status"]
-    conditions = {c["type"]: c for c in status.get("conditions", [])}
+    conditions = {c["type"]: c for c in status.get("conditions") or []}
     ready = conditions.get("Ready", {})
-    addresses = {a["type"]: a["address"] for a in status.get("addresses", [])}
+    addresses = {a["type"]: a["address"] for a in status.get("addresses") or []}
     return NodeState(
         present=True,
         ready=ready.get("status") == "True",
-        version=status.get("nodeInfo", {}).get("kubeletVersion", ""),
-        address=addresses.get("InternalIP", ""),
-        reason=ready.get("message") or ready.get("reason") or "it has no Ready condition",
+        version=sanitize(status.get("nodeInfo", {}).get("kubeletVersion", "")),
+        address=sanitize(addresses.get("InternalIP", "")),
+        reason=sanitize(ready.get("message") or ready.get("reason") or "it has no Ready condition"),
         control_plane="node-role.kubernetes.io/control-plane" in node["metadata"].get("labels", {}),
+        heartbeat=_epoch(ready.get("lastHeartbeatTime")),
     )
+
+
+def _epoch(time: str | None) -> float:
+    """Seconds since the epoch of a time as Kubernetes writes it, 0 for none."""
+    return datetime.fromisoformat(time).timestamp() if time else 0

@@ -50,15 +50,16 @@ class K3sService:
 
 
 def server_service(public: str, secrets: Secret, *, port: int, inputs: Sequence[str]) -> K3sService:
-    """`k3s.service` on these two files; ready when the supervisor answers on `port`."""
+    """`k3s.service` on these two files; ready when its API server runs (it is then that K3s tells
+    systemd so, which every `Service` waits for) and the supervisor answers on `port`.
+    """
     ready = f'[ "$(curl -sk --max-time 5 https://127.0.0.1:{port}/ping)" = pong ]'
     return K3sService(_service("server", "k3s.service", public, secrets, inputs, ready))
 
 
 def agent_service(public: str, secrets: Secret, *, inputs: Sequence[str]) -> K3sService:
-    """`k3s-agent.service`; its unit is active only once the kubelet runs."""
-    ready = "systemctl is-active --quiet k3s-agent.service"
-    return K3sService(_service("agent", "k3s-agent.service", public, secrets, inputs, ready))
+    """`k3s-agent.service`; its unit is active only once it has joined."""
+    return K3sService(_service("agent", "k3s-agent.service", public, secrets, inputs, ready=""))
 
 
 def _service(

@@ -22,11 +22,12 @@ from k3s_tui.resources.block import Block
 from k3s_tui.resources.certificate import TO_BE_ISSUED
 from k3s_tui.resources.download import Download
 from k3s_tui.resources.file import File, FileState
+from k3s_tui.resources.k3s.nodes import NodeReady
 from k3s_tui.resources.k3s.service import K3sService
 from k3s_tui.resources.postgres.access import Access
 from k3s_tui.resources.postgres.cluster import ClusterState
 from k3s_tui.resources.postgres.settings import Settings
-from k3s_tui.resources.service import Service
+from k3s_tui.resources.service import Service, ServiceState
 from tests.unit.procedure.sites import CANARY, HOW_TO, changed, site, with_host, with_node_ip
 
 S1, S2, AGENT, DATASTORE, BALANCER = (
@@ -39,6 +40,7 @@ S1, S2, AGENT, DATASTORE, BALANCER = (
 
 THREE_SERVERS = with_host("k3s-server-3", HostEntry(address="10.161.129.155", roles=["server"]))
 TWO_AGENTS = with_host("k3s-agent-2", HostEntry(address="10.161.129.197", roles=["agent"]))
+STARTED = 1_900_000_000
 SUMS = {"install.sh": "1" * 64, "k3s-amd64": "2" * 64}
 
 KUBECONFIG = """\
@@ -102,6 +104,8 @@ def _promised(step: Step[Any]) -> Any:
             return dict.fromkeys(("install.sh", "k3s-amd64", "k3s-arm64"), "e" * 64)
         case "kubeconfig":
             return Secret(KUBECONFIG)
+        case "k3s":
+            return ServiceState("", (), "active", "enabled", started=STARTED)
         case _:
             return "looked at"
 
@@ -165,6 +169,13 @@ def test_datastore_and_load_balancer_on_one_host() -> None:
 def test_every_node_is_looked_at_for_a_k3s_of_somebody_else(profile: Profile) -> None:
     ids = {step.id for step in cluster.build(site(profile))}
     assert {f"{name}/preflight/foreign-k3s" for name in profile.k3s_nodes} <= ids
+
+
+def test_a_node_is_ready_in_the_start_that_was_made(profile: Profile) -> None:
+    checks = Written(site(profile)).checks()
+    ready = [check for check in checks.values() if isinstance(check, NodeReady)]
+    assert len(ready) == len(profile.k3s_nodes)
+    assert {check.since for check in ready} == {STARTED}
 
 
 def test_a_preflight_waits_for_nothing(profile: Profile) -> None:
