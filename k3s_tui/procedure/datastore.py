@@ -55,17 +55,21 @@ def chapter(site: Site) -> Datastore:
         within=900,
     )
     cluster = Step(f"{name}/datastore/cluster", here, running, (packages,))
+    # Asked again: a cluster that did not run had no answer before.  Nothing in it is touched until
+    # it has one.
+    still_ours = Step(f"{name}/datastore/ownership", here, ours, (cluster,), within=15)
     role = Step(
         f"{name}/datastore/role",
         here,
         Role(psql, wanted.user, site.credentials.datastore_password),
-        (cluster,),
+        (cluster, still_ours),
     )
     database = Step(
-        f"{name}/datastore/database", here, Database(psql, wanted.database, wanted.user), (role,)
+        f"{name}/datastore/database",
+        here,
+        Database(psql, wanted.database, wanted.user),
+        (role, still_ours),
     )
-    # Asked again: a cluster that did not run had no answer before.
-    still_ours = Step(f"{name}/datastore/ownership", here, ours, (database,))
     ca = Step(
         f"{name}/datastore/ca",
         here,
@@ -96,7 +100,7 @@ def chapter(site: Site) -> Datastore:
             inputs=f"{seen[certificate].fingerprint} {seen[ca].digest}",
             unit=seen[cluster].unit,
         ),
-        (cluster, ca, certificate),
+        (cluster, still_ours, ca, certificate),
     )
     access: Step[Any] = Step(
         f"{name}/datastore/access",
@@ -110,5 +114,5 @@ def chapter(site: Site) -> Datastore:
         ),
         (cluster, role, database, settings),
     )
-    own = (packages, cluster, role, database, still_ours, ca, certificate, settings, access)
+    own = (packages, cluster, still_ours, role, database, ca, certificate, settings, access)
     return Datastore((*before, *own), ready=(role, database, still_ours, settings, access))

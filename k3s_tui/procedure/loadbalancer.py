@@ -24,7 +24,7 @@ def chapter(site: Site) -> LoadBalancer:
     name = site.profile.loadbalancer_host
     family = site.family(name)
     packages = Step(
-        f"{name}/packages",
+        f"{name}/loadbalancer/packages",
         host(name),
         Packages(
             family.packages_for("nginx", "logrotate", "download"),
