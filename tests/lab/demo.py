@@ -39,18 +39,16 @@ def _show(lab: Lab, product: Product) -> int:
             else "K3s is a STAND-IN that keeps its contract; everything else is real."
         )
     )
-    for words in (
-        ("secret", "init", product.profile),
-        ("plan", product.profile),
-        ("apply", product.profile, "--yes"),
-    ):
+    apply = ("apply", product.profile, "--yes")
+    for words in (("secret", "init", product.profile), ("plan", product.profile), apply):
         status = _tell(product, *words)
         if status:
             return status
+    print("\nThe same once more, which finds nothing to do:")
+    status = _tell(product, *apply)
     print("\n$ kubectl get nodes -o wide    (on k3s-server-1)", flush=True)
     print(lab.host("k3s-server-1").sh("k3s kubectl get nodes -o wide"), flush=True)
-    print("The same run again, which has nothing to do:")
-    return _tell(product, "apply", product.profile, "--yes")
+    return status
 
 
 def _tell(product: Product, *words: str | Path) -> int:
