@@ -30,8 +30,8 @@ packages:
 
 $(VENV)/ready: requirements.lock pyproject.toml | packages
 	python3 -m venv $(VENV)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(PYTHON) -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+	$(PYTHON) -m pip install -qq --disable-pip-version-check --no-deps -e .
 	@touch $@
 
 lint: $(VENV)/ready
