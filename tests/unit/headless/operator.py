@@ -18,7 +18,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[3]
 HOW_TO = REPOSITORY / "docs" / "examples" / "how-to.toml"
 CLI = (sys.executable, "-m", "k3s_tui")
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds until something that should have happened counts as not happening."""
 
 

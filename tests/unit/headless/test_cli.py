@@ -254,7 +254,9 @@ def at(profile: Path, port: int) -> None:
     text = profile.read_text().replace('identity = "agent"', f'identity = "{key}"')
     for number, address in enumerate(("54", "154", "196", "212", "118"), start=1):
         text = text.replace(f'"10.161.129.{address}"', f'"127.0.0.{number}"')
-    profile.write_text(text.replace('user = "sles"', f'user = "sles"\nport = {port}'))
+    # Longer than any test: what ends a connection is the test, never the clock.
+    ssh = f'user = "sles"\nport = {port}\nconnect-timeout = 600'
+    profile.write_text(text.replace('user = "sles"', ssh))
 
 
 @pytest.fixture
