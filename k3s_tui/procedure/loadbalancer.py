@@ -34,33 +34,47 @@ def chapter(site: Site) -> LoadBalancer:
         within=900,
     )
     service = Step(f"{name}/loadbalancer/service", host(name), _service(site), (packages,))
-    return LoadBalancer((packages, service), service)
+    # Not a file of the service: nginx never reads it.
+    rotation = Step(
+        f"{name}/loadbalancer/rotation",
+        host(name),
+        File(nginx.ROTATION_PATH, nginx.rotation()),
+        (packages,),
+    )
+    return LoadBalancer((packages, service, rotation), service)
+
+
+def upstreams(site: Site) -> tuple[str, ...]:
+    """Every server's API, as the load balancer names it."""
+    return tuple(nginx.upstream(site.address(name), site.api_port) for name in site.profile.servers)
 
 
 def _service(site: Site) -> Service:
     wanted = site.profile.loadbalancer
     layout = site.family(site.profile.loadbalancer_host).nginx
     text = nginx.config(
-        [f"{_bracketed(site.address(name))}:{site.api_port}" for name in site.profile.servers],
+        upstreams(site),
         port=wanted.port,
         method=wanted.method,
         user=layout.user,
         load_stream=layout.load_stream,
+        ipv6=_uses_ipv6(site),
     )
     return Service(
         unit=nginx.UNIT,
         files=(
             File(nginx.CONFIG_PATH, text),
             File(nginx.UNIT_PATH, nginx.unit()),
-            File(nginx.ROTATION_PATH, nginx.rotation()),
         ),
         # nginx -t opens the logs, and workers open them again after a rotation: not by our umask.
         validate=f'umask 022; mkdir -p {nginx.LOG_FOLDER} && nginx -t -q -c "$staged_0"',
-        # nginx -t does not see that a port is taken, and a failed reload keeps the old workers:
-        # what counts is who listens afterwards.
-        ready=(f'ss -Hltnp sport = :{wanted.port} | grep -q "pid=$(cat {nginx.PID_PATH})," '),
+        reload=nginx.reload(wanted.port),
+        reloadable=frozenset({nginx.CONFIG_PATH}),
+        ready=nginx.ready(wanted.port),
     )
 
 
-def _bracketed(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
+def _uses_ipv6(site: Site) -> bool:
+    """Whether anybody may come over IPv6."""
+    own = [site.address(name) for name in site.profile.hosts]
+    return any(":" in address for address in (site.profile.loadbalancer.address, *own))

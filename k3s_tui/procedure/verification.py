@@ -8,6 +8,7 @@ from typing import Any
 from k3s_tui.core.contract import Step
 from k3s_tui.engine.graph import Steps
 from k3s_tui.pki.authority import Authority
+from k3s_tui.procedure.loadbalancer import upstreams
 from k3s_tui.procedure.proofs import login
 from k3s_tui.procedure.site import Site, host
 from k3s_tui.resources import nginx
@@ -45,11 +46,10 @@ def _nodes(site: Site) -> Steps:
 
 def _balancer(site: Site) -> Step[Any]:
     name = site.profile.loadbalancer_host
-    upstreams = tuple(f"{site.address(s)}:{site.api_port}" for s in site.profile.servers)
     return Step(
         f"{name}/verification/every-server-answers",
         host(name),
-        EveryServerAnswers(site.registration_url, nginx.ACCESS_LOG, upstreams),
+        EveryServerAnswers(site.registration_url, nginx.ACCESS_LOG, upstreams(site)),
         within=WITHIN,
     )
 

@@ -7,6 +7,7 @@ other sites go on, and removing the four files removes the load balancer.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import ip_address
 from typing import Literal
 
 UNIT = "k3s-tui-lb.service"
@@ -16,22 +17,38 @@ UNIT_PATH = f"/etc/systemd/system/{UNIT}"
 ROTATION_PATH = "/etc/logrotate.d/k3s-tui-lb"
 LOG_FOLDER = "/var/log/k3s-tui-lb"
 ACCESS_LOG = f"{LOG_FOLDER}/access.log"
+ERROR_LOG = f"{LOG_FOLDER}/error.log"
 PID_PATH = "/run/k3s-tui-lb.pid"
 
 Method = Literal["least_conn", "round_robin"]
 
 
+def upstream(address: str, port: int) -> str:
+    """`10.0.0.1:6443` or `[fd00::1]:6443`: just as nginx writes it into its log."""
+    parsed = ip_address(address)
+    return f"[{parsed}]:{port}" if parsed.version == 6 else f"{parsed}:{port}"
+
+
 def config(
-    upstreams: Sequence[str], *, port: int, method: Method, user: str, load_stream: str
+    upstreams: Sequence[str],
+    *,
+    port: int,
+    method: Method,
+    user: str,
+    load_stream: str,
+    ipv6: bool = False,
 ) -> str:
     """The whole nginx configuration.
 
-    `upstreams` are `address:port` of every server; `load_stream` is the line that loads the stream
-    module on this distribution ('' when nginx was built with it).
+    `upstreams` are those of every server; `load_stream` is the line that loads the stream module on
+    this distribution ('' when nginx was built with it).  It listens on all IPv4 addresses, and with
+    `ipv6` on all IPv6 ones too: a kernel without IPv6 would not let it start.
     """
     servers = "\n".join(f"        server {u} max_fails=2 fail_timeout=5s;" for u in upstreams)
     # Round robin is nginx's default and has no directive.
     balance = "        least_conn;\n" if method == "least_conn" else ""
+    addresses = (f"{port}", f"[::]:{port} ipv6only=on") if ipv6 else (f"{port}",)
+    listen = "\n".join(f"        listen {a} so_keepalive=30s:10s:3;" for a in addresses)
     return f"""\
 # Written by k3s-tui. Changes made here are undone by its next run.
 {load_stream}
@@ -41,7 +58,7 @@ worker_rlimit_nofile 65536;
 # Watches last for hours: workers of an old configuration must not.
 worker_shutdown_timeout 30s;
 pid {PID_PATH};
-error_log {LOG_FOLDER}/error.log warn;
+error_log {ERROR_LOG} warn;
 
 events {{
     worker_connections 16384;
@@ -59,7 +76,7 @@ stream {{
     }}
 
     server {{
-        listen {port} so_keepalive=30s:10s:3;
+{listen}
         proxy_pass k3s_servers;
         proxy_connect_timeout 2s;
         # The default of 10 minutes cuts quiet watches, exec and logs -f.
@@ -87,8 +104,9 @@ LogsDirectory=k3s-tui-lb
 ExecStartPre=/usr/sbin/nginx -t -q -c {CONFIG_PATH}
 ExecStart=/usr/sbin/nginx -c {CONFIG_PATH}
 ExecReload=/bin/kill -HUP $MAINPID
-KillSignal=SIGQUIT
-TimeoutStopSec=10
+# At once: while sessions of hours were let end (SIGQUIT), nobody would listen for new ones.
+KillSignal=SIGTERM
+TimeoutStopSec=5
 Restart=on-failure
 RestartSec=2
 LimitNOFILE=65536
@@ -96,6 +114,43 @@ PrivateTmp=true
 
 [Install]
 WantedBy=multi-user.target
+"""
+
+
+def ready(port: int) -> str:
+    """A command that succeeds once this nginx listens: `nginx -t` does not see a port in use."""
+    return f'ss -Hltnp sport = :{port} | grep -q "pid=$(cat {PID_PATH}),"'
+
+
+def reload(port: int, seconds: int = 10) -> str:
+    """sh that makes a running load balancer take up its configuration, without a gap.
+
+    Old sessions go on in the old workers for as long as `worker_shutdown_timeout`.  nginx refuses a
+    configuration silently and goes on with the old one, so what counts is who listens: new workers
+    are started only once the configuration is live, and old ones stop listening then.  Not 0, and
+    the reason on standard error, when that does not come about within `seconds`.
+    """
+    return f"""workers() {{
+    ss -Hltnp sport = :{port} | grep -o 'pid=[0-9]*' | grep -vx "pid=$(cat {PID_PATH})" | sort -u
+}}
+all_new() {{
+    [ -n "$1" ] || return 1
+    for worker in $1; do
+        case " $before " in *" $worker "*) return 1 ;; esac
+    done
+}}
+before=$(echo $(workers))
+size=$(cat {ERROR_LOG} 2>/dev/null | wc -c)
+systemctl reload {UNIT}
+end=$(($(date +%s) + {seconds}))
+until all_new "$(workers)"; do
+    refused=$(tail -c +$((size + 1)) {ERROR_LOG} 2>/dev/null | grep -F '[emerg]' | tail -n 1)
+    if [ -n "$refused" ] || [ "$(date +%s)" -gt $end ]; then
+        printf '%s\\n' "${{refused:-no new worker listens}}: nginx goes on as before" >&2
+        exit 1
+    fi
+    sleep 0.2 2>/dev/null || sleep 1
+done
 """
 
 

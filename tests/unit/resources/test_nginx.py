@@ -9,23 +9,30 @@ import pytest
 
 from k3s_tui.families.debian import DEBIAN
 from k3s_tui.resources import nginx
-from k3s_tui.resources.balance import BalanceState, EveryServerAnswers
 
 UPSTREAMS = ["10.0.0.1:6443", "10.0.0.2:6443"]
 
 
-def config(method: nginx.Method = "least_conn", upstreams: list[str] = UPSTREAMS) -> str:
+def config(
+    method: nginx.Method = "least_conn", upstreams: list[str] = UPSTREAMS, ipv6: bool = False
+) -> str:
     return nginx.config(
-        upstreams, port=6443, method=method, user="www-data", load_stream=DEBIAN.nginx.load_stream
+        upstreams,
+        port=6443,
+        method=method,
+        user="www-data",
+        load_stream=DEBIAN.nginx.load_stream,
+        ipv6=ipv6,
     )
 
 
 @pytest.mark.parametrize("method", ["least_conn", "round_robin"])
 @pytest.mark.parametrize("upstreams", [UPSTREAMS, ["[fd00::1]:6443"]])
+@pytest.mark.parametrize("ipv6", [True, False])
 def test_nginx_takes_the_configuration(
-    method: nginx.Method, upstreams: list[str], tmp_path: Path
+    method: nginx.Method, upstreams: list[str], ipv6: bool, tmp_path: Path
 ) -> None:
-    text = config(method, upstreams).replace(nginx.LOG_FOLDER, str(tmp_path))
+    text = config(method, upstreams, ipv6).replace(nginx.LOG_FOLDER, str(tmp_path))
     path = tmp_path / "lb.conf"
     path.write_text(text.replace(nginx.PID_PATH, str(tmp_path / "pid")))
     done = subprocess.run(
@@ -43,49 +50,26 @@ def test_every_server_is_in_it_once() -> None:
     assert "least_conn;" not in config("round_robin")
 
 
-CHECK = EveryServerAnswers("https://10.0.0.9:6443", "/log", tuple(UPSTREAMS))
+def test_it_listens_on_ipv6_where_that_is_used() -> None:
+    assert "[::]" not in config()
+    listening = [line.strip() for line in config(ipv6=True).splitlines() if "listen " in line]
+    assert listening == [
+        "listen 6443 so_keepalive=30s:10s:3;",
+        "listen [::]:6443 ipv6only=on so_keepalive=30s:10s:3;",
+    ]
 
 
 @pytest.mark.parametrize(
-    ("out", "state", "problem"),
+    ("address", "upstream"),
     [
-        ("8 8\n10.0.0.1:6443\n10.0.0.2:6443\n", BalanceState(8, 8, frozenset(UPSTREAMS)), None),
-        ("8 7\n10.0.0.1:6443\n", BalanceState(8, 7, frozenset(UPSTREAMS[:1])), "7 of 8 times"),
-        (
-            "8 8\n10.0.0.2:6443, 10.0.0.1:6443\n",
-            BalanceState(8, 8, frozenset(UPSTREAMS[:1])),
-            "10.0.0.2:6443 did not answer",
-        ),
-        ("", BalanceState(), "0 of 0 times"),
+        ("10.0.0.1", "10.0.0.1:6443"),
+        ("fd00::1", "[fd00::1]:6443"),
+        ("FD00:0:0:0:0:0:0:1", "[fd00::1]:6443"),
     ],
 )
-def test_the_proof_of_balance(out: str, state: BalanceState, problem: str | None) -> None:
-    now = CHECK.probe().parse(out.encode())
-    assert now == state
-    found = CHECK.diff(now)
-    assert (found is None) == (problem is None)
-    assert found is None or problem in found.text  # type: ignore[operator]
+def test_an_upstream_is_called_as_in_the_log(address: str, upstream: str) -> None:
+    assert nginx.upstream(address, 6443) == upstream
 
 
-@pytest.mark.parametrize(
-    ("line", "upstream"),
-    [
-        (
-            '10.0.0.7 [2026-11-23T05:00:00+00:00] TCP 200 2048 512 0.012 "10.0.0.1:6443" 0.001',
-            "10.0.0.1:6443",
-        ),
-        (
-            "10.0.0.7 [2026-11-23T05:00:00+00:00] TCP 200 2048 512 2.012 "
-            '"10.0.0.2:6443, 10.0.0.1:6443" -, 0.001',
-            "10.0.0.2:6443, 10.0.0.1:6443",
-        ),
-    ],
-)
-def test_upstreams_are_read_from_the_log(line: str, upstream: str) -> None:
-    ask = CHECK.probe().ask
-    assert isinstance(ask, str)
-    sed = ask.splitlines()[-1].partition("| ")[2]
-    done = subprocess.run(
-        ["sh", "-c", sed], input=f"{line}\n", capture_output=True, text=True, check=True
-    )
-    assert done.stdout == f"{upstream}\n"
+def test_stopping_does_not_wait_for_sessions() -> None:
+    assert "KillSignal=SIGTERM" in nginx.unit()
