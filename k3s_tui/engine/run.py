@@ -179,12 +179,14 @@ class Run:
         connection = self._fleet[step.host]
         begun = mended = ""
         losses = 0
+        hands: StepHands | None = None
         while True:
             wait.at = "no connection to the host"
             transport = await connection.ready()
             wait.at = "waiting"
+            # One for each connection: it remembers what it has said that it waits for.
+            hands = hands or StepHands(transport, step.id, self._emit)
             try:
-                hands = StepHands(transport, step.id, self._emit)
                 now = await self._lookout.look(step, check)
                 found = check.diff(now)
                 if found is None or (isinstance(found, Problem) and found.warning):
@@ -207,6 +209,7 @@ class Run:
                 if losses > _LOSSES:
                     raise
                 await connection.lose(transport)
+                hands = None
 
     def _permit(self, item: Item, found: Change[Any], mended: str) -> None:
         if mended:

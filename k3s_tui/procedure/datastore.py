@@ -49,7 +49,7 @@ def chapter(site: Site) -> Datastore:
         Step(f"{name}/preflight/ownership", here, ours),
     )
     packages = Step(
-        f"{name}/packages",
+        f"{name}/datastore/packages",
         here,
         Packages(family.packages_for("postgresql", "openssl"), family),
         within=900,

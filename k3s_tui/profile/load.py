@@ -41,7 +41,8 @@ def read(path: Path) -> Loaded:
 def read_text(path: Path) -> str:
     """A TOML file's text with `\\n` line ends.  Raises ProfileInvalid."""
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(_LARGEST + 1)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         problem = ProfileProblem("unreadable", f"cannot read the file: {reason}")

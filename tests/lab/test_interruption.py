@@ -163,14 +163,14 @@ def test_ctrl_c_and_going_on(operators: Operators, bare_hosts: Lab) -> None:
     """Twice in the middle of packages; once at a server, an agent, and the proofs."""
     lab, product = bare_hosts, operators.another()
     with running(product) as run:
-        run.until_event("line", "postgres/packages")
+        run.until_event("line", "postgres/datastore/packages")
         run.send(signal.SIGINT)
         run.until(lambda done: "stopping: no new steps" in done.err)
         run.send(signal.SIGINT)
         ended = run.ended(15)
     assert ended.status == 130, ended
     assert says_how_to_resume(product, ended), ended
-    assert "postgres/packages" in ended.steps("cancelled"), ended
+    assert "postgres/datastore/packages" in ended.steps("cancelled"), ended
     # An installation is not torn: it goes on by itself, and nothing else does.
     settle(lab, 90)
     jobs = lab.host("postgres").sh("cat /run/k3s-tui/jobs/install-postgresql*/status")
@@ -200,7 +200,7 @@ def test_a_killed_tool(operators: Operators, bare_hosts: Lab) -> None:
     lab, product = bare_hosts, operators.another()
     lab.fresh()
     downloads = len(paths.RELEASES_LOG.read_text())
-    for step in ("postgres/packages", "k3s-server-1/servers/k3s"):
+    for step in ("postgres/datastore/packages", "k3s-server-1/servers/k3s"):
         with running(product) as run:
             run.until_event("line", step)
             run.send(signal.SIGKILL)
