@@ -258,7 +258,7 @@ def test_nothing_of_a_datastore_is_touched_before_it_is_ours(what: str) -> None:
     written = Written(site())
     ownership = f"{DATASTORE}/datastore/ownership"
     assert ownership in written.rests_on(f"{DATASTORE}/datastore/{what}")
-    before = {f"{DATASTORE}/datastore/cluster", f"{DATASTORE}/packages"}
+    before = {f"{DATASTORE}/datastore/cluster", f"{DATASTORE}/datastore/packages"}
     assert written.rests_on(ownership) == before
     # Waiting mends nothing here.
     assert written[ownership].within <= 15
