@@ -2,12 +2,13 @@
 
 The install script and the binary of the pinned version are fetched by each node and compared with
 the sums that were recorded when they were first used: every host, and every later run, gets the
-same bytes or nothing.
+same bytes or nothing.  Once there is a record, a release that was changed since is refused before
+anything is touched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +23,7 @@ from k3s_tui.resources.file import FileState
 from k3s_tui.resources.k3s.service import SCRIPT_PATH
 from k3s_tui.resources.laptop import RecordedSums
 from k3s_tui.resources.package import Packages
+from k3s_tui.resources.published import PublishedSum
 
 RELEASES = "https://github.com/k3s-io/k3s/releases/download"
 BINARY_PATH = "/usr/local/bin/k3s"
@@ -49,6 +51,12 @@ class _Artifact:
     url: str
     path: str
     mode: str
+    listed_in: str = ""
+    """The release's own list of sums."""
+
+    @property
+    def kind(self) -> str:
+        return "binary" if self.path == BINARY_PATH else "script"
 
 
 def chapter(site: Site) -> Installation:
@@ -75,6 +83,7 @@ def chapter(site: Site) -> Installation:
             fetched[node].append(_fetch(node, artifact, compare, (packages[node], recorded)))
     return Installation(
         steps=(
+            *_published(site, wanted),
             *packages.values(),
             *(step for steps in fetched.values() for step in steps),
             recorded,
@@ -96,8 +105,31 @@ def _artifacts(site: Site, name: str) -> Iterator[_Artifact]:
     yield _Artifact(SCRIPT, site.profile.install.script_url, SCRIPT_PATH, "0700")
     if arch is not None:  # the preflight has said why nothing fits
         release = quote(site.profile.k3s.version, safe="")
-        url = f"{RELEASES}/{release}/{binary_name(arch)}"
-        yield _Artifact(f"k3s-{arch}", url, BINARY_PATH, "0755")
+        url = f"{RELEASES}/{release}"
+        yield _Artifact(
+            f"k3s-{arch}",
+            f"{url}/{binary_name(arch)}",
+            BINARY_PATH,
+            "0755",
+            f"{url}/sha256sum-{arch}.txt",
+        )
+
+
+def _published(site: Site, wanted: Sequence[tuple[str, _Artifact]]) -> Iterator[Step[Any]]:
+    """Each artifact that is recorded is looked up once, by the first node that needs it."""
+    first: dict[str, tuple[str, _Artifact]] = {}
+    for node, artifact in wanted:
+        first.setdefault(artifact.name, (node, artifact))
+    for node, artifact in first.values():
+        check = PublishedSum(
+            f"{artifact.name} of {site.profile.k3s.version}",
+            artifact.url,
+            artifact.path,
+            site.recorded.get(artifact.name),
+            lock_file(site.profile_path).name,
+            artifact.listed_in,
+        )
+        yield Step(f"{node}/preflight/published-{artifact.kind}", host(node), check, within=60)
 
 
 def _download(artifact: _Artifact, digest: str | None) -> Download:
@@ -105,9 +137,8 @@ def _download(artifact: _Artifact, digest: str | None) -> Download:
 
 
 def _fetch(node: str, artifact: _Artifact, ensure: Any, needs: Steps) -> Step[FileState]:
-    what = "binary" if artifact.path == BINARY_PATH else "script"
     return Step(
-        f"{node}/installation/{what}",
+        f"{node}/installation/{artifact.kind}",
         host(node),
         ensure or _download(artifact, None),
         needs,

@@ -27,6 +27,7 @@ from k3s_tui.resources.k3s.service import K3sService
 from k3s_tui.resources.postgres.access import Access
 from k3s_tui.resources.postgres.cluster import ClusterState
 from k3s_tui.resources.postgres.settings import Settings
+from k3s_tui.resources.published import PublishedSum
 from k3s_tui.resources.service import Service, ServiceState
 from tests.unit.procedure.sites import CANARY, HOW_TO, changed, site, with_host, with_node_ip
 
@@ -334,6 +335,21 @@ def test_a_new_architecture_beside_recorded_sums() -> None:
     sums = {id: download.sha256 for id, download in found.items() if download}
     assert sums.pop(f"{AGENT}/installation/binary") is None
     assert None not in sums.values()
+
+
+def test_what_is_published_is_compared_with_the_record_before_anything() -> None:
+    here = site(recorded=SUMS | {"k3s-arm64": "3" * 64}, facts={AGENT: {"arch": "aarch64"}})
+    found = {id: step for id, step in Written(here).by_id.items() if "/published-" in id}
+    assert set(found) == {
+        f"{S1}/preflight/published-script",
+        f"{S1}/preflight/published-binary",
+        f"{AGENT}/preflight/published-binary",
+    }
+    arm = found[f"{AGENT}/preflight/published-binary"].ensure
+    assert isinstance(arm, PublishedSum) and arm.sha256 == "3" * 64
+    assert arm.listed_in.endswith("/v1.36.3%2Bk3s1/sha256sum-arm64.txt")
+    unknown = Written(site())[f"{S1}/preflight/published-binary"].ensure
+    assert isinstance(unknown, PublishedSum) and unknown.sha256 is None
 
 
 def test_nothing_is_run_before_its_sum_is_recorded_and_compared(profile: Profile) -> None:

@@ -17,11 +17,13 @@ from k3s_tui.core.errors import Refused, StepFailed
 from k3s_tui.pki.authority import Authority
 from k3s_tui.pki.profiles import datastore_server
 from k3s_tui.resources.download import Download
+from k3s_tui.resources.published import PublishedState, PublishedSum
 from tests.unit.hands import ME, LocalHands
 
 CONTENT = b"#!/bin/sh\necho it runs\n"
 SUM = hashlib.sha256(CONTENT).hexdigest()
 ANOTHER = hashlib.sha256(b"another").hexdigest()
+LISTED = f"{'0' * 64}  k3s-images.tar\n{SUM}  k3s\n{ANOTHER} *k3s-arm64\n".encode()
 
 
 class Site(BaseHTTPRequestHandler):
@@ -34,10 +36,12 @@ class Site(BaseHTTPRequestHandler):
             self.send_header("Location", f"http://127.0.0.1:{self.plain_port}/file")
             self.end_headers()
             return
-        self.send_response({"/file": 200}.get(self.path, 404))
-        self.send_header("Content-Length", str(len(CONTENT)))
+        found = {"/file": CONTENT, "/sums.txt": LISTED, "/cut-off": CONTENT}.get(self.path)
+        self.send_response(200 if found else 404)
+        missing = 9 if self.path == "/cut-off" else 0
+        self.send_header("Content-Length", str(len(found or b"") + missing))
         self.end_headers()
-        self.wfile.write(CONTENT)
+        self.wfile.write(found or b"")
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -174,3 +178,56 @@ def test_only_https() -> None:
 async def test_a_folder_in_the_way(hands: LocalHands, root: Path) -> None:
     download = Download("https://x", str(root), SUM)
     assert isinstance(download.diff(await hands.look(download)), Problem)
+
+
+# -- what would be downloaded ---------------------------------------------------------------------
+
+
+def published(url: str, root: Path, sha256: str | None, file: str = "file") -> PublishedSum:
+    """The script, or one of the files of the release, which are on its list."""
+    listed_in = "" if file in ("file", "cut-off", "missing") else f"{url}/sums.txt"
+    return PublishedSum("it", f"{url}/{file}", str(root / "it"), sha256, "x.lock.toml", listed_in)
+
+
+@pytest.mark.parametrize(
+    ("file", "sha256", "digest"),
+    [
+        ("file", SUM, SUM),
+        ("file", ANOTHER, SUM),
+        ("k3s", SUM, SUM),
+        ("k3s", ANOTHER, SUM),
+        ("k3s-arm64", SUM, ANOTHER),
+        # Not there, not in full, not on the list: nobody can say.
+        ("missing", ANOTHER, ""),
+        ("cut-off", ANOTHER, ""),
+        ("k3s-armhf", ANOTHER, ""),
+    ],
+)
+async def test_what_is_published(
+    hands: LocalHands, root: Path, url: str, file: str, sha256: str, digest: str
+) -> None:
+    check = published(url, root, sha256, file)
+    now = await hands.look(check)
+    assert now == PublishedState(digest)
+    found = check.diff(now)
+    if digest in ("", sha256):
+        assert found is None
+    else:
+        assert found is not None and digest in found.text and sha256 in found.text
+
+
+async def test_what_is_in_place_is_not_looked_up(hands: LocalHands, root: Path, url: str) -> None:
+    (root / "it").write_bytes(CONTENT)
+    check = published(url, root, SUM, "k3s-arm64")
+    assert await hands.look(check) == PublishedState()
+
+
+async def test_without_an_answer_there_is_no_verdict(
+    hands: LocalHands, root: Path, tmp_path: Path
+) -> None:
+    check = published("https://127.0.0.1:1", root, SUM)
+    assert await hands.look(check) == PublishedState()
+    check = published("https://127.0.0.1:1", root, None)
+    assert check.diff(await hands.look(check)) is None
+    hands.only(tmp_path / "nothing")
+    assert await hands.look(check) == PublishedState()
