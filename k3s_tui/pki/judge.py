@@ -12,18 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from k3s_tui.pki import algorithms, inspect
 from k3s_tui.pki.profiles import LeafProfile
 
-_RENEW_FOR = timedelta(days=30)
-
 _USAGE = {"server": "server authentication", "client": "client authentication"}
-
-
-def renewal_window(life: timedelta) -> timedelta:
-    """How long before its end a certificate is renewed.
-
-    A third of its life, at least 30 days; but never more than half of its life, or a short-lived
-    one would be renewed as soon as it is there.
-    """
-    return min(max(life / 3, _RENEW_FOR), life / 2)
 
 
 def objections(
@@ -31,10 +20,12 @@ def objections(
     profile: LeafProfile,
     ca_pem: str,
     now: datetime,
+    renew_before: timedelta,
     public_key_pem: str | None = None,
 ) -> list[str]:
     """Every reason why this leaf has to be issued anew; empty when it is right.
 
+    `renew_before` is how long before its end it is no longer good enough.
     `public_key_pem` is the public part of the key beside it; None when nobody could look, '' when
     there is none.
     """
@@ -47,7 +38,7 @@ def objections(
     reasons = [
         *_about_issuer(leaf, ca),
         *_about_names(seen, profile),
-        *_about_time(seen, ca.not_valid_after_utc, now),
+        *_about_time(seen, ca.not_valid_after_utc, now, renew_before),
     ]
     objection = algorithms.objection(leaf.public_key())
     if objection:
@@ -82,14 +73,16 @@ def _about_names(seen: inspect.CertificateView, profile: LeafProfile) -> list[st
     return reasons
 
 
-def _about_time(seen: inspect.CertificateView, ca_ends: datetime, now: datetime) -> list[str]:
+def _about_time(
+    seen: inspect.CertificateView, ca_ends: datetime, now: datetime, renew_before: timedelta
+) -> list[str]:
     if now < seen.not_before:
         return [f"it is not valid before {seen.not_before:%Y-%m-%d %H:%M} UTC"]
     left = seen.not_after - now
     if left <= timedelta(0):
         return [f"it ended on {seen.not_after:%Y-%m-%d}"]
     # One that ends with its CA cannot be had for longer: renewing it would never be done.
-    if left < renewal_window(seen.not_after - seen.not_before) and seen.not_after < ca_ends:
+    if left < renew_before and seen.not_after < ca_ends:
         return [f"it ends in {left.days} days, on {seen.not_after:%Y-%m-%d}"]
     return []
 

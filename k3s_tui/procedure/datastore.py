@@ -83,6 +83,7 @@ def chapter(site: Site) -> Datastore:
             datastore_server(wanted.hostname, (site.address(name),)),
             site.authority,
             site.profile.pki.leaf_days,
+            site.profile.pki.renewal_window,
             owner=f"{family.postgres.user}:{family.postgres.user}",
         ),
         (packages, ca),

@@ -79,6 +79,7 @@ def _server(
             datastore_client(site.profile.datastore.user, name),
             site.authority,
             site.profile.pki.leaf_days,
+            site.profile.pki.renewal_window,
         ),
         (source.packages[name], ca),
     )

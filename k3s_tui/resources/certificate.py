@@ -7,7 +7,7 @@ import secrets
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from k3s_tui.core.contract import Change, Hands, Probe, Problem
 from k3s_tui.hosts.sanitize import sanitize
@@ -64,6 +64,8 @@ class HostCertificate:
     The version before is kept.  A pair that is still right is left alone; one that is not, also
     one that others could read, is replaced as a whole.
 
+    It lives for `days`, and is renewed from `renew_days` before its end on.
+
     The folder itself is root's, whoever the pair belongs to: nobody else may move things in there
     while root works in it.
     """
@@ -72,6 +74,7 @@ class HostCertificate:
     profile: LeafProfile
     authority: Authority
     days: int
+    renew_days: int
     owner: str = "root:root"
     clock: Callable[[], datetime] = utc_now
 
@@ -112,6 +115,7 @@ class HostCertificate:
             self.profile,
             self.authority.certificate_pem,
             self.clock(),
+            timedelta(days=self.renew_days),
             now.public_key_pem,
         )
         if now.link and now.certificate_pem:

@@ -20,6 +20,7 @@ from k3s_tui.pki.authority import Authority
 from k3s_tui.pki.profiles import LeafProfile, datastore_client, datastore_server
 
 NOW = datetime(2030, 1, 15, 12, 0, tzinfo=UTC)
+WINDOW = timedelta(days=243)
 CA = Authority.create("k3s-tui how-to datastore CA", 3650, NOW)
 OTHER = Authority.create("another CA", 3650, NOW)
 SERVER = datastore_server("postgres.rancher.rke2", ("10.161.129.212", "FD00::1"))
@@ -121,7 +122,9 @@ def test_a_request_that_must_not_be_signed(csr: str, reason: str) -> None:
 def test_other_accepted_keys() -> None:
     for key in (ec.generate_private_key(ec.SECP384R1()), rsa.generate_private_key(65537, 2048)):
         leaf = CA.sign(request(key), SERVER, 730, NOW)
-        assert judge.objections(leaf, SERVER, CA.certificate_pem, NOW, public_pem(key)) == []
+        assert (
+            judge.objections(leaf, SERVER, CA.certificate_pem, NOW, WINDOW, public_pem(key)) == []
+        )
 
 
 def test_no_leaf_outlives_its_ca() -> None:
@@ -130,7 +133,7 @@ def test_no_leaf_outlives_its_ca() -> None:
     assert inspect.view(leaf).not_after == inspect.view(ca.certificate_pem).not_after
     # It cannot be had for longer, so being close to its end is no reason to ask for it again …
     late = NOW + timedelta(days=99)
-    assert judge.objections(leaf, SERVER, ca.certificate_pem, late) == []
+    assert judge.objections(leaf, SERVER, ca.certificate_pem, late, WINDOW) == []
     # … and past it, no leaf is to be had at all.
     with pytest.raises(Refused, match="CA's certificate ended on 2030-04-25"):
         ca.sign(request(), SERVER, 730, NOW + timedelta(days=101))
@@ -138,8 +141,8 @@ def test_no_leaf_outlives_its_ca() -> None:
 
 def test_an_authority_survives_its_store() -> None:
     again = Authority.from_pem(CA.key, CA.certificate_pem)
-    leaf = again.sign(request(), CLIENT, 90, NOW)
-    assert judge.objections(leaf, CLIENT, CA.certificate_pem, NOW) == []
+    leaf = again.sign(request(), CLIENT, 730, NOW)
+    assert judge.objections(leaf, CLIENT, CA.certificate_pem, NOW, WINDOW) == []
 
 
 @pytest.mark.parametrize(
@@ -169,7 +172,7 @@ def test_a_short_lived_pair_is_a_pair_and_short_lived() -> None:
     pair = CA.issue_short_lived(CLIENT, NOW, minutes=5)
     key = serialization.load_pem_private_key(pair.key.reveal().encode(), None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
-    reasons = judge.objections(pair.certificate_pem, CLIENT, CA.certificate_pem, NOW, None)
+    reasons = judge.objections(pair.certificate_pem, CLIENT, CA.certificate_pem, NOW, WINDOW, None)
     assert reasons == ["it ends in 0 days, on 2030-01-15"]
     assert inspect.view(pair.certificate_pem).not_after == NOW + timedelta(minutes=5)
     leaf = x509.load_pem_x509_certificate(pair.certificate_pem.encode())
@@ -177,7 +180,7 @@ def test_a_short_lived_pair_is_a_pair_and_short_lived() -> None:
 
 
 def test_a_right_leaf_is_left_alone() -> None:
-    assert judge.objections(LEAF, SERVER, CA.certificate_pem, NOW, public_pem()) == []
+    assert judge.objections(LEAF, SERVER, CA.certificate_pem, NOW, WINDOW, public_pem()) == []
 
 
 @pytest.mark.parametrize(
@@ -194,39 +197,36 @@ def test_a_right_leaf_is_left_alone() -> None:
     ],
 )
 def test_a_wrong_leaf(leaf: str, profile: LeafProfile, reason: str) -> None:
-    reasons = judge.objections(leaf, profile, CA.certificate_pem, NOW)
+    reasons = judge.objections(leaf, profile, CA.certificate_pem, NOW, WINDOW)
     assert any(reason in told for told in reasons), reasons
 
 
 def test_a_ca_of_the_same_name_is_not_the_same_ca() -> None:
     twin = Authority.create("k3s-tui how-to datastore CA", 3650, NOW)
     leaf = twin.sign(request(), SERVER, 730, NOW)
-    reasons = judge.objections(leaf, SERVER, CA.certificate_pem, NOW)
+    reasons = judge.objections(leaf, SERVER, CA.certificate_pem, NOW, WINDOW)
     assert reasons == ["it is not signed by the CA CN=k3s-tui how-to datastore CA"]
 
 
 @pytest.mark.parametrize("key", ["", "junk", public_pem(ec.generate_private_key(ec.SECP256R1()))])
 def test_a_key_that_is_not_the_leaf_s(key: str) -> None:
-    reasons = judge.objections(LEAF, SERVER, CA.certificate_pem, NOW, key)
+    reasons = judge.objections(LEAF, SERVER, CA.certificate_pem, NOW, WINDOW, key)
     assert reasons == ["it does not belong to the key beside it"]
 
 
 @pytest.mark.parametrize(
     ("days", "after", "reason"),
     [
-        (730, timedelta(days=486), ""),
-        (730, timedelta(days=487), "it ends in 243 days"),
-        (90, timedelta(days=59, hours=20), ""),
-        (90, timedelta(days=60), "it ends in 30 days"),
-        (40, timedelta(days=19), ""),  # half of its life, not 30 days
-        (40, timedelta(days=21), "it ends in 19 days"),
+        (730, timedelta(days=487), ""),
+        (730, timedelta(days=487, seconds=1), "it ends in 242 days"),
+        (300, timedelta(days=58), "it ends in 242 days"),
         (90, timedelta(days=90), "it ended on 2030-04-15"),
         (90, timedelta(days=-1), "it is not valid before 2030-01-15 11:00 UTC"),
     ],
 )
 def test_the_renewal_window(days: int, after: timedelta, reason: str) -> None:
     leaf = CA.sign(request(), SERVER, days, NOW)
-    reasons = judge.objections(leaf, SERVER, CA.certificate_pem, NOW + after)
+    reasons = judge.objections(leaf, SERVER, CA.certificate_pem, NOW + after, WINDOW)
     assert [told[: len(reason)] for told in reasons] == ([reason] if reason else [])
 
 
@@ -247,7 +247,7 @@ def test_an_ed25519_leaf_made_elsewhere_is_judged_with_the_reason() -> None:
     )
     profile = LeafProfile("client", "k3s")
     (reason,) = judge.objections(
-        leaf.public_bytes(PEM).decode(), profile, CA.certificate_pem, NOW, public_pem(key)
+        leaf.public_bytes(PEM).decode(), profile, CA.certificate_pem, NOW, WINDOW, public_pem(key)
     )
     assert "channel binding" in reason
     assert algorithms.describe(key.public_key()) == "Ed25519"

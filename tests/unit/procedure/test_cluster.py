@@ -19,7 +19,7 @@ from k3s_tui.procedure import cluster
 from k3s_tui.procedure.site import Site
 from k3s_tui.profile.model import HostEntry, Profile
 from k3s_tui.resources.block import Block
-from k3s_tui.resources.certificate import TO_BE_ISSUED
+from k3s_tui.resources.certificate import TO_BE_ISSUED, HostCertificate
 from k3s_tui.resources.download import Download
 from k3s_tui.resources.file import File, FileState
 from k3s_tui.resources.k3s.nodes import NodeReady
@@ -350,6 +350,15 @@ def test_what_is_published_is_compared_with_the_record_before_anything() -> None
     assert arm.listed_in.endswith("/v1.36.3%2Bk3s1/sha256sum-arm64.txt")
     unknown = Written(site())[f"{S1}/preflight/published-binary"].ensure
     assert isinstance(unknown, PublishedSum) and unknown.sha256 is None
+
+
+@pytest.mark.parametrize(("renew_days", "expected"), [(None, 243), (600, 600)])
+def test_certificates_are_renewed_when_the_profile_says(
+    renew_days: int | None, expected: int
+) -> None:
+    checks = Written(site(changed(pki={"renew_days": renew_days}))).checks().values()
+    found = [check for check in checks if isinstance(check, HostCertificate)]
+    assert [(c.days, c.renew_days) for c in found] == [(730, expected)] * 3
 
 
 def test_nothing_is_run_before_its_sum_is_recorded_and_compared(profile: Profile) -> None:

@@ -24,7 +24,7 @@ PROFILE = datastore_client("k3s", "server-1")
 
 def wanted(root: Path, **changes: object) -> HostCertificate:
     certificate = HostCertificate(
-        str(root / "pki/client"), PROFILE, CA, 730, owner=ME, clock=lambda: NOW
+        str(root / "pki/client"), PROFILE, CA, 730, 243, owner=ME, clock=lambda: NOW
     )
     return replace(certificate, **changes)  # type: ignore[arg-type]  # fields of its own
 
@@ -78,6 +78,7 @@ async def test_a_right_pair_is_left_alone(hands: LocalHands, root: Path) -> None
         ({"profile": datastore_server("pg", ("10.0.0.1",))}, "its names are nothing"),
         ({"authority": Authority.create("CA", 3650, NOW)}, "it is not signed by the CA CN=CA"),
         ({"clock": lambda: NOW + timedelta(days=600)}, "it ends in 130 days"),
+        ({"clock": lambda: NOW + timedelta(days=400), "renew_days": 331}, "it ends in 330 days"),
     ],
 )
 async def test_key_and_certificate_change_together(
@@ -167,7 +168,7 @@ async def test_without_openssl_a_plan_still_says_what_it_would_do(
 
 def test_an_empty_answer_is_no_certificate() -> None:
     state = CertificateState("", "", "", ())
-    certificate = HostCertificate("/x", PROFILE, CA, 730)
+    certificate = HostCertificate("/x", PROFILE, CA, 730, 243)
     assert certificate.probe().parse(b"") == state
     assert isinstance(certificate.diff(state), Change)
     assert state.fingerprint == ""
