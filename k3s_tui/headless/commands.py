@@ -16,6 +16,7 @@ from k3s_tui.headless.output import complain
 from k3s_tui.headless.session import Options, Session, session
 from k3s_tui.headless.system import explained
 from k3s_tui.procedure.deployment import Deployment
+from k3s_tui.procedure.kubeconfig import path_for
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,10 @@ def apply(options: Options, *, yes: bool) -> Exit:
                 # The rest of the cluster may not be there yet, and was not asked for.
                 complain(f"not verified, because of --only: {_command('verify', options)}")
                 return _ending(Exit.OK, _counts(result))
-            return await _verify(deployment, stops, _counts(result), resume)
+            return await _verify(deployment, stops, _counts(result), resume, use)
 
     resume = _resume(options, yes=yes)
+    use = f"KUBECONFIG={shlex.quote(str(path_for(options.profile)))} kubectl get nodes"
     return _run("apply", options, work, keep=True, resume=resume)
 
 
@@ -88,7 +90,7 @@ def verify(options: Options) -> Exit:
 
 
 async def _verify(
-    deployment: Deployment, stops: Interrupts, before: Counts, resume: str = ""
+    deployment: Deployment, stops: Interrupts, before: Counts, resume: str = "", use: str = ""
 ) -> RunDone:
     result = await _execute(deployment.verification(), stops)
     counts = before.plus(_counts(result))
@@ -96,7 +98,7 @@ async def _verify(
         return _ending(Exit.INTERRUPTED, counts, error=_why(result), hint=resume)
     if not result.succeeded:
         return _ending(Exit.VERIFICATION, counts, error=_why(result))
-    return _ending(Exit.OK, counts)
+    return _ending(Exit.OK, counts, hint=use)
 
 
 async def _execute(run: Run, stops: Interrupts) -> Result:
