@@ -115,7 +115,31 @@ def test_a_kubeconfig_is_rewritten_by_its_structure() -> None:
     assert context["context"] == {"cluster": "how-to", "user": "how-to"}
 
 
-@pytest.mark.parametrize("text", ["", "a: [", "[]", "clusters: []", "clusters: canary"])
+def test_only_the_current_context_is_taken() -> None:
+    document = yaml.safe_load(KUBECONFIG)
+    document["clusters"].insert(0, {"name": "other", "cluster": {"server": "https://other"}})
+    document["users"].append({"name": "other", "user": {"token": "canary"}})
+    document["contexts"].insert(
+        0, {"name": "mine", "context": {"cluster": "other", "user": "other"}}
+    )
+    text = yaml.safe_dump(document)
+    taken = rewritten(Secret(text), "https://lb:6443", "how-to").reveal()
+    assert taken == rewritten(Secret(KUBECONFIG), "https://lb:6443", "how-to").reveal()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a: [",
+        "[]",
+        "clusters: []",
+        "clusters: canary",
+        KUBECONFIG.replace("current-context: default", "current-context: gone"),
+        KUBECONFIG.replace("current-context: default", ""),
+        KUBECONFIG.replace("- name: default\n  user", "- name: canary\n  user"),
+    ],
+)
 def test_what_is_no_kubeconfig_is_not_quoted(text: str) -> None:
     with pytest.raises(StepFailed) as caught:
         rewritten(Secret(text), "https://lb:6443", "x")
