@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from k3s_tui.core.contract import Change, Hands, Probe, Problem
+from k3s_tui.core.contract import LAPTOP, Change, Hands, Probe, Problem
+from k3s_tui.core.errors import StepFailed
 from k3s_tui.core.files import write_atomically
 from k3s_tui.core.secret import Secret
 from k3s_tui.profile import lockfile
@@ -34,6 +36,8 @@ class LocalFile:
                 content, mode = self.path.read_bytes(), self.path.stat().st_mode
             except FileNotFoundError:
                 return b""
+            except OSError as error:
+                raise _failed("read", self.path, error) from None
             return f"{hashlib.sha256(content).hexdigest()} {stat.S_IMODE(mode)}".encode()
 
         return Probe(ask, _parse)
@@ -43,7 +47,10 @@ class LocalFile:
         return None if now == want else Change(f"write {self.path.name}", after=want)
 
     async def apply(self, on: Hands, change: Change[LocalState]) -> None:
-        write_atomically(self.path, self.content.reveal().encode())
+        try:
+            write_atomically(self.path, self.content.reveal().encode())
+        except OSError as error:
+            raise _failed("written", self.path, error) from None
 
 
 def _parse(out: bytes) -> LocalState:
@@ -89,4 +96,18 @@ class RecordedSums:
         )
 
     async def apply(self, on: Hands, change: Change[Mapping[str, str]]) -> None:
-        lockfile.record_checksums(self.path, self.version, self.script_url, self.sums)
+        try:
+            lockfile.record_checksums(self.path, self.version, self.script_url, self.sums)
+        except OSError as error:
+            raise _failed("written", self.path, error) from None
+
+
+def _failed(what: str, path: Path, error: OSError) -> StepFailed:
+    """The folder may be missing or read-only, or a folder may be in the file's place."""
+    where = path if path.is_dir() or not error.filename else Path(error.filename)
+    where = next(there for there in (where, *where.parents) if there.exists())
+    return StepFailed(
+        f"{path} cannot be {what}: {error.strerror or type(error).__name__}",
+        hint=f"look at `ls -ld {shlex.quote(str(where))}`, mend that, then run again",
+        host=LAPTOP.name,
+    )
