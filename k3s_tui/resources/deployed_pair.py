@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from k3s_tui.core.contract import Probe, Problem
+from k3s_tui.hosts.sanitize import sanitize
 from k3s_tui.hosts.script import quote
 
 
@@ -75,5 +76,5 @@ def _parse(out: bytes) -> PairState:
         chain="chain" in lines,
         private="private" in lines,
         served="served" in lines,
-        said=said,
+        said=sanitize(said),
     )

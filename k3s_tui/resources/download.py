@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from k3s_tui.core.contract import Change, Hands, Probe, Problem
 from k3s_tui.core.errors import Refused, StepFailed
+from k3s_tui.hosts.sanitize import sanitize
 from k3s_tui.hosts.script import quote
 from k3s_tui.resources.file import LOOK, FileState, ask, describe, parent, parse
 
@@ -93,7 +94,7 @@ fi
 {{ sync "$tmp" 2>/dev/null || sync; }} && finish "$tmp" && mv -f "$tmp" {path}
 """
         )
-        got = out.decode().strip()
+        got = sanitize(out.decode(errors="replace").strip())
         if got:
             raise StepFailed(
                 f"what {self.url} gave is not what it should be: its SHA-256 is {got}, "

@@ -1,4 +1,4 @@
-"""Files and folders, whole.  A file is wholly showable or wholly secret."""
+"""Files, whole.  A file is wholly showable or wholly secret."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def parse(lines: list[str], owner: str) -> FileState:
     text = base64.b64decode(content).decode(errors="replace") if content else None
     return FileState(
         kind,  # type: ignore[arg-type]  # checked above
-        digest if kind == "file" else "",
-        mode.zfill(4),
+        sanitize(digest) if kind == "file" else "",
+        sanitize(mode.zfill(4)),
         _in_terms_of(owner, ids, names),
         text,
     )
@@ -146,60 +146,6 @@ class File:
 
     async def apply(self, on: Hands, change: Change[FileState]) -> None:
         await on.sh(f"{PLACE}{parent(self.path, self.folder_mode)} || exit\n{self.placing()}")
-
-
-@dataclass(frozen=True)
-class Absent:
-    """No file and no link at this path."""
-
-    path: str
-
-    def __post_init__(self) -> None:
-        _check(self.path)
-
-    def probe(self) -> Probe[FileState]:
-        return Probe(LOOK + ask(self.path), lambda out: parse(_lines(out), "root:root"))
-
-    def diff(self, now: FileState) -> Change[FileState] | Problem | None:
-        if now.kind == "absent":
-            return None
-        if now.kind == "folder":
-            return Problem(f"{self.path} is a folder", hint="move it away, then run again")
-        return Change(f"remove {self.path}", after=FileState("absent"))
-
-    async def apply(self, on: Hands, change: Change[FileState]) -> None:
-        await on.sh(f"rm -f {quote(self.path)}")
-
-
-@dataclass(frozen=True)
-class Folder:
-    """A folder with this mode and owner; what is in it is not looked at."""
-
-    path: str
-    mode: str = "0755"
-    owner: str = "root:root"
-
-    def __post_init__(self) -> None:
-        _check(self.path, self.mode, self.owner)
-
-    def probe(self) -> Probe[FileState]:
-        return Probe(LOOK + ask(self.path), lambda out: parse(_lines(out), self.owner))
-
-    def diff(self, now: FileState) -> Change[FileState] | Problem | None:
-        want = FileState("folder", mode=self.mode, owner=self.owner)
-        if now == want:
-            return None
-        if now.kind not in ("absent", "folder"):
-            return Problem(f"{self.path} is not a folder", hint="move it away, then run again")
-        return Change(describe(self.path, now, want), after=want)
-
-    async def apply(self, on: Hands, change: Change[FileState]) -> None:
-        path = quote(self.path)
-        await on.sh(
-            f"{parent(self.path, '0755')} || exit\n"
-            f"[ -d {path} ] || mkdir {path} || exit\n"
-            f"chown {quote(self.owner)} {path} && chmod {self.mode} {path}"
-        )
 
 
 def parent(path: str, mode: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from k3s_tui.core.contract import Change, Problem
 from k3s_tui.core.errors import StepFailed
 from k3s_tui.core.secret import Secret
-from k3s_tui.resources.file import Absent, File, FileState, Folder
+from k3s_tui.resources.file import File, FileState
 from tests.unit.hands import ME, LocalHands
 
 
@@ -119,8 +119,6 @@ async def test_a_folder_in_the_way_is_a_problem(hands: LocalHands, root: Path) -
     (root / "it").mkdir()
     file = File(str(root / "it"), "x", "0644", ME)
     assert isinstance(file.diff(await hands.look(file)), Problem)
-    absent = Absent(str(root / "it"))
-    assert isinstance(absent.diff(await hands.look(absent)), Problem)
 
 
 async def test_a_host_that_cannot_be_written_to(hands: LocalHands, root: Path) -> None:
@@ -128,24 +126,6 @@ async def test_a_host_that_cannot_be_written_to(hands: LocalHands, root: Path) -
     file = File(str(root / "file/below"), "x", "0644", ME)
     with pytest.raises(StepFailed):
         await file.apply(hands, Change(""))
-
-
-async def test_absent(hands: LocalHands, root: Path) -> None:
-    (root / "x").write_text("")
-    (root / "dangling").symlink_to("nowhere")
-    assert (await hands.settle(Absent(str(root / "x")))).summary == f"remove {root}/x"
-    await hands.settle(Absent(str(root / "dangling")))
-    assert list(root.iterdir()) == []
-
-
-async def test_folder(hands: LocalHands, root: Path) -> None:
-    path = root / "new/folder"
-    assert (await hands.settle(Folder(str(path), "0700", ME))).summary == f"create {path}"
-    assert (mode(path), mode(path.parent)) == (0o700, 0o755)
-    (path / "inside").write_text("kept")
-    change = await hands.settle(Folder(str(path), "0750", ME))
-    assert change.summary == f"set mode 0700 → 0750 of {path}"
-    assert (path / "inside").read_text() == "kept"
 
 
 async def test_a_huge_file_is_not_brought_back_whole(hands: LocalHands, root: Path) -> None:
@@ -162,6 +142,10 @@ async def test_a_huge_file_is_not_brought_back_whole(hands: LocalHands, root: Pa
         (
             b"file ab 4755 0:5 root:domain users\n\n",
             FileState("file", "ab", "4755", "root:domain users"),
+        ),
+        (
+            b"file \x1b[2J \x1b[1m 0:0 \x1b]0;x:y\n\n",
+            FileState("file", r"\x1b[2J", r"\x1b[1m", "0:0"),
         ),
         (b"link - 777 7:7 UNKNOWN:UNKNOWN\n\n", FileState("link", "", "0777", "UNKNOWN:UNKNOWN")),
     ],
