@@ -8,7 +8,7 @@ from typing import Any
 
 from .lab import Lab
 from .observe import written
-from .product import Product
+from .product import Done, Product
 
 NOISE = re.compile(r"/var/log/|/var/lib/(systemd|sudo|dpkg/lock)|/home/|/root/\.")
 """What logins leave behind, and none of what k3s-tui is for."""
@@ -32,6 +32,20 @@ def changes(before: Snapshot, after: Snapshot) -> list[str]:
         for path in before[name].keys() | after[name].keys()
         if before[name].get(path) != after[name].get(path)
     )
+
+
+def refused(product: Product, exit: int, *says: str) -> Done:
+    """Apply, which must end with `exit`, say all of `says` and a way out, and change nothing."""
+    before = snapshot(product.lab)
+    done = product.apply()
+    assert done.status == exit, done
+    assert not changes(before, snapshot(product.lab)), done
+    messages = [line for line in done.err.splitlines() if line.startswith("error: ")]
+    assert len(messages) == 1, done
+    assert "\ntry: " in done.err, done
+    for text in says:
+        assert text in done.err, done
+    return done
 
 
 class Operators:

@@ -33,6 +33,7 @@ class Running:
         self._changed = threading.Condition()
         self._out: list[str] = []
         self._err: list[str] = []
+        self._silent = 0
         self._readers = [
             threading.Thread(target=self._read, args=(self.process.stdout, self._out)),
             threading.Thread(target=self._read, args=(self.process.stderr, self._err)),
@@ -45,18 +46,19 @@ class Running:
             with self._changed:
                 lines.append(line.decode())
                 self._changed.notify_all()
+        with self._changed:
+            self._silent += 1
+            self._changed.notify_all()
 
     @property
     def so_far(self) -> Done:
         return Done(self.process.poll() or 0, "".join(self._out), "".join(self._err))
 
     def until(self, what: Callable[[Done], object], within: float = 120.0) -> None:
-        """Wait for something in the output."""
+        """Wait for something in the output; it fails when that can come no more."""
         with self._changed:
-            seen = self._changed.wait_for(
-                lambda: what(self.so_far) or self.process.poll() is not None, within
-            )
-        assert seen and what(self.so_far), self.so_far
+            self._changed.wait_for(lambda: what(self.so_far) or self._silent == 2, within)
+            assert what(self.so_far), self.so_far
 
     def until_event(self, kind: str, step: str) -> None:
         needle = f'"step":{json.dumps(step)}'

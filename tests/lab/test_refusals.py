@@ -17,26 +17,12 @@ import tomli_w
 from . import paths, profile, releases
 from .containers import Container
 from .lab import Lab
-from .operators import Operators, changes, edit, lock_file, snapshot
-from .product import Done, Product
+from .operators import Operators, edit, lock_file, refused
+from .product import Done
 from .topology import PASSWORD_USER
 
 NOBODY = "10.161.129.99"
 """An address on the lab's bridge that no host has."""
-
-
-def refused(product: Product, exit: int, *says: str) -> Done:
-    """Apply, which must end with `exit`, say all of `says` and a way out, and change nothing."""
-    before = snapshot(product.lab)
-    done = product.apply()
-    assert done.status == exit, done
-    assert not changes(before, snapshot(product.lab)), done
-    messages = [line for line in done.err.splitlines() if line.startswith("error: ")]
-    assert len(messages) == 1, done
-    assert "\ntry: " in done.err, done
-    for text in says:
-        assert text in done.err, done
-    return done
 
 
 @pytest.fixture(scope="module")
