@@ -109,9 +109,5 @@ class TimedOut(OperatorError):
     """A deadline passed; the text names the condition and the last value seen."""
 
 
-class VerificationFailed(OperatorError):
-    exit = Exit.VERIFICATION
-
-
 class Interrupted(OperatorError):
     exit = Exit.INTERRUPTED

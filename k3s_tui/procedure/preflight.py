@@ -6,7 +6,6 @@ says what to do.  All rules are told at once; one stop refuses the whole run.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -24,6 +23,7 @@ from k3s_tui.procedure.versions import (
     LAST_FOR_S390X,
     Version,
 )
+from k3s_tui.resources.k3s.version import same_release
 
 Rule: TypeAlias = Callable[[Site, str], Problem | None]
 
@@ -268,7 +268,7 @@ def existing_k3s(site: Site, name: str) -> Problem | None:
             "uninstall that one first, or change the roles",
         )
     version = site.profile.k3s.version
-    if facts.k3s_version and not re.match(rf"{re.escape(version)}(?!\d)", facts.k3s_version):
+    if facts.k3s_version and not same_release(facts.k3s_version, version):
         return stop(
             f"it has K3s {facts.k3s_version}, and the profile pins {version}",
             "k3s-tui does not upgrade clusters yet: pin the version that is installed",
