@@ -16,7 +16,7 @@ from k3s_tui.headless.output import complain
 from k3s_tui.headless.session import Options, Session, session
 from k3s_tui.headless.system import explained
 from k3s_tui.procedure.deployment import Deployment
-from k3s_tui.procedure.kubeconfig import path_for
+from k3s_tui.profile.neighbours import kubeconfig_file
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def apply(options: Options, *, yes: bool) -> Exit:
             return await _verify(deployment, stops, _counts(result), resume, use)
 
     resume = _resume(options, yes=yes)
-    use = f"KUBECONFIG={shlex.quote(str(path_for(options.profile)))} kubectl get nodes"
+    use = f"KUBECONFIG={shlex.quote(str(kubeconfig_file(options.profile)))} kubectl get nodes"
     return _run("apply", options, work, keep=True, resume=resume)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from k3s_tui.core.contract import LAPTOP, Step
@@ -11,6 +10,7 @@ from k3s_tui.engine.graph import Steps
 from k3s_tui.procedure.loadbalancer import LoadBalancer
 from k3s_tui.procedure.servers import Servers
 from k3s_tui.procedure.site import Site, host
+from k3s_tui.profile.neighbours import kubeconfig_file
 from k3s_tui.resources.k3s.kubeconfig import ServerKubeconfig, rewritten
 from k3s_tui.resources.laptop import LocalFile
 
@@ -20,11 +20,6 @@ class Kubeconfig:
     steps: Steps
 
 
-def path_for(profile_path: Path) -> Path:
-    """`NAME.kubeconfig` beside the profile.  It is root on the cluster: not to be committed."""
-    return profile_path.with_suffix(".kubeconfig")
-
-
 def chapter(site: Site, servers: Servers, balancer: LoadBalancer) -> Kubeconfig:
     first = next(iter(site.profile.servers))
     there = Step(f"{first}/kubeconfig", host(first), ServerKubeconfig(), (servers.ready[first],))
@@ -32,7 +27,7 @@ def chapter(site: Site, servers: Servers, balancer: LoadBalancer) -> Kubeconfig:
         "laptop/kubeconfig",
         LAPTOP,
         lambda seen: LocalFile(
-            path_for(site.profile_path),
+            kubeconfig_file(site.profile_path),
             rewritten(seen[there], site.registration_url, site.profile.name),
         ),
         (there, balancer.service),

@@ -1,4 +1,4 @@
-"""The files beside a profile: `NAME.toml` has `NAME.lock.toml` and `NAME.secrets`."""
+"""The files beside `NAME.toml`: `NAME.lock.toml`, `NAME.secrets` and `NAME.kubeconfig`."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ def lock_file(profile: Path) -> Path:
 def secrets_file(profile: Path) -> Path:
     """The encrypted store."""
     return profile.with_name(f"{profile.stem}.secrets")
+
+
+def kubeconfig_file(profile: Path) -> Path:
+    """The fetched kubeconfig.  It is root on the cluster: not to be committed."""
+    return profile.with_name(f"{profile.stem}.kubeconfig")
 
 
 @contextmanager
