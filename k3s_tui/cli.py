@@ -259,7 +259,7 @@ def _give_up_output() -> None:
 
 
 def _unexpected(error: Exception) -> int:
-    from k3s_tui.headless.system import explained
+    from k3s_tui.core.system import explained
 
     told = explained(error)
     return _bug(error) if told is None else _tell(told)

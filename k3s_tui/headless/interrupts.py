@@ -20,14 +20,14 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """Turns signals into `on_signal(count)`; by default the work is cancelled.
+    """Turns signals into `stop(count)`; when that finds nothing to stop, the work is cancelled.
 
     The third signal ends the process at once, whatever hangs.  `touched` says that hosts may have
     been changed meanwhile.
     """
 
     def __init__(self) -> None:
-        self.on_signal: Callable[[int], None] | None = None
+        self.stop: Callable[[int], bool] = lambda count: False
         self.touched = False
         self._count = 0
         self._main: asyncio.Task[Any] | None = None
@@ -36,9 +36,7 @@ class Interrupts:
         self._count += 1
         if self._count > 2:
             _leave()
-        if self.on_signal is not None:
-            self.on_signal(self._count)
-        elif self._main is not None:
+        if not self.stop(self._count) and self._main is not None:
             self._main.cancel()
 
 

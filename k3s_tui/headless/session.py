@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeAlias, cast
 
-import k3s_tui
 from k3s_tui.core.ask import Ask
 from k3s_tui.core.errors import UsageError
-from k3s_tui.core.events import AnyEvent, RunDone, RunStarted
-from k3s_tui.core.secret import Redactor
-from k3s_tui.engine.lock import RunIdentity, lock_profile
-from k3s_tui.engine.record import Recorder
+from k3s_tui.core.events import AnyEvent, RunDone
 from k3s_tui.headless.ask import NoTerminal, TerminalAsk
 from k3s_tui.headless.check import warn
 from k3s_tui.headless.jsonl import JsonLines
@@ -26,6 +19,7 @@ from k3s_tui.headless.output import Output, complain
 from k3s_tui.headless.plain import PlainPrinter, ending
 from k3s_tui.headless.progress import ProgressPrinter
 from k3s_tui.procedure.deployment import Deployment, Order
+from k3s_tui.procedure.recording import Recording, recording
 from k3s_tui.profile.load import Loaded, read
 from k3s_tui.profile.secrets import Resolver
 
@@ -46,28 +40,26 @@ class Options:
 
 @dataclass(frozen=True)
 class Session:
-    """One command on one profile.  Its recorder is the `Emit` of everything in it."""
+    """One command on one profile."""
 
-    verb: str
     options: Options
     loaded: Loaded
-    run: str
-    recorder: Recorder
-    redact: Redactor
+    recording: Recording
     ask: Ask
 
     def deployment(self, *, locked: bool) -> Deployment:
         order = Order(
             profile_path=self.options.profile,
             profile=self.loaded.profile,
-            identity=RunIdentity.of(self.run) if locked else None,
+            identity=self.recording.identity if locked else None,
             accept_host_keys=self.options.accept_host_keys,
             only=self.options.only,
         )
         resolver = Resolver(
             self.options.profile, self.ask, passphrase_file=self.options.passphrase_file
         )
-        return Deployment(order, resolver, self.ask, self.recorder, self.redact)
+        recorder, redact = self.recording.recorder, self.recording.redact
+        return Deployment(order, resolver, self.ask, recorder, redact)
 
 
 @contextmanager
@@ -80,30 +72,16 @@ def session(verb: str, options: Options, *, keep: bool) -> Iterator[Session]:
         raise UsageError("the profile's path has characters that cannot be shown", hint="rename it")
     loaded = read(options.profile)
     warn(loaded, options.profile)
-    run = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
-    state = state_folder(options.profile, loaded.profile.name)
-    redact = Redactor()
-    recorder = Recorder(state / "runs" / run if keep else None, redact)
     printer = _printer(verb, options)
-    recorder.subscribe(printer)
+    readers: list[Callable[[AnyEvent], None]] = [printer]
     if options.json:
-        recorder.subscribe(_complaints)
-    ask: Ask = TerminalAsk(recorder) if sys.stdin.isatty() else NoTerminal()
+        readers.append(_complaints)
     try:
-        with lock_profile(state / "lock") if keep else _nothing():
-            recorder(
-                RunStarted(
-                    tool=k3s_tui.__version__,
-                    run=run,
-                    verb=verb,
-                    profile=str(options.profile),
-                    hosts=list(loaded.profile.hosts),
-                )
-            )
-            yield Session(verb, options, loaded, run, recorder, redact, ask)
+        with recording(verb, options.profile, loaded.profile, readers, keep=keep) as current:
+            ask: Ask = TerminalAsk(current.recorder) if sys.stdin.isatty() else NoTerminal()
+            yield Session(options, loaded, current, ask)
     finally:
         printer.close()
-        recorder.close()
 
 
 def _printer(verb: str, options: Options) -> Printer:
@@ -123,16 +101,3 @@ def _complaints(event: AnyEvent) -> None:
     if isinstance(event, RunDone):
         for line in ending(event):
             complain(line)
-
-
-def state_folder(profile: Path, name: str) -> Path:
-    """Where a profile's runs are recorded: by its name and where it lies."""
-    from platformdirs import user_state_path
-
-    where = hashlib.sha256(str(profile.resolve()).encode()).hexdigest()[:8]
-    return user_state_path("k3s-tui") / f"{name}-{where}"
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield

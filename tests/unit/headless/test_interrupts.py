@@ -21,15 +21,16 @@ from k3s_tui.headless import interrupts
 
 async def work(stops):
     stopping = asyncio.Event()
-    def on_signal(count):
+    def stop(count):
         print("signal", count, flush=True)
         stopping.set()
-    stops.on_signal = on_signal
+        return True
+    stops.stop = stop
     print("running", flush=True)
     await stopping.wait()
     if "hang" in sys.argv:
         await asyncio.sleep(3600)
-    stops.on_signal = None
+    stops.stop = lambda count: False
     stops.touched = True
     if "after" in sys.argv:
         print("closing", flush=True)
