@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 from k3s_tui.core.ask import Ask
@@ -19,16 +18,9 @@ from k3s_tui.profile.secrets import Resolver
 
 
 def init(path: Path, passphrase_file: Path | None) -> Exit:
-    from k3s_tui.pki.authority import Authority
+    from k3s_tui.procedure.secrets import make_secrets
 
-    profile = load(path)
-
-    def make_ca() -> tuple[Secret, str]:
-        name = f"k3s-tui {profile.name} datastore CA"
-        authority = Authority.create(name, profile.pki.ca_days, datetime.now(UTC))
-        return authority.key, authority.certificate_pem
-
-    done = asyncio.run(keeping.init_store(profile, path, _resolver(path, passphrase_file), make_ca))
+    done = asyncio.run(make_secrets(load(path), path, _resolver(path, passphrase_file)))
     for key in done.made:
         print(f"made {key}")
     for key in done.kept:

@@ -34,12 +34,21 @@ class Initialized:
 
 
 async def init_store(
-    profile: Profile, path: Path, resolver: Resolver, make_ca: MakeCa
+    profile: Profile,
+    path: Path,
+    resolver: Resolver,
+    make_ca: MakeCa,
+    given: Mapping[str, Secret] | None = None,
 ) -> Initialized:
     """Make what is missing of the profile's secrets.  `path` is the profile's.
 
-    What is in the store stays as it is.  Raises CredentialsError.
+    `given` are values that somebody chose, by their keys in the store; what else is in the store
+    stays as it is.  Raises CredentialsError.
     """
+    given = given or {}
+    for place, key in _tokens(profile):
+        if key in given:
+            check_token(given[key], place)
     file = secrets_file(path)
     if file.exists():
         passphrase = await resolver.passphrase()
@@ -49,9 +58,11 @@ async def init_store(
         exists = file.exists()
         store = await Store.open(file, passphrase) if exists else Store(file, passphrase)
         new = {key: generate() for key in _needed(profile) if key not in store}
-        new |= _missing_ca(store, make_ca)
+        new |= {**_missing_ca(store, make_ca), **given}
         if new:
-            await store.put(new).save()
+            store = store.put(new)
+            await store.save()
+        resolver.adopt(store)
     return Initialized(sorted(new), [key for key in store if key not in new])
 
 
@@ -63,15 +74,15 @@ async def set_secret(
     Raises UsageError for what is no key, CredentialsError for a value that cannot work.
     """
     try:
-        reference = SecretRef.parse(f"store:{key}")
+        SecretRef.parse(f"store:{key}")
     except NotAReference:
         raise UsageError(
             f"{key!r} cannot be a key of the store", hint="k3s.token, for example"
         ) from None
     if not value:
         raise CredentialsError(f"the value of {key} is empty")
-    for place in _TOKENS:
-        if profile.secret_refs[place] == reference:
+    for place, token in _tokens(profile):
+        if token == key:
             check_token(value, place)
     await _change(path, resolver, lambda store: store.put({key: value}))
 
@@ -89,6 +100,12 @@ async def _change(path: Path, resolver: Resolver, change: Callable[[Store], Stor
     passphrase = await resolver.passphrase()
     with exclusive(file):
         await change(await Store.open(file, passphrase)).save()
+
+
+def _tokens(profile: Profile) -> list[tuple[str, str]]:
+    """Where the profile speaks of a token that lies in the store, and under which key."""
+    refs = profile.secret_refs
+    return [(place, refs[place].rest) for place in _TOKENS if refs[place].scheme == "store"]
 
 
 def _needed(profile: Profile) -> list[str]:

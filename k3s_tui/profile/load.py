@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -81,12 +81,35 @@ def parse(source: str, filename: str) -> Loaded:
             help="update k3s-tui",
         )
         fail([newer], source, filename)
+    checked = check(document)
+    if not checked.valid:
+        fail(checked.problems, source, filename)
+    warnings = located(checked.problems, source) if checked.problems else []
+    return Loaded(checked.profile, source, warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A document and everything that is wrong with it, not located.
+
+    `profile` has stand-ins where the document is wrong.
+    """
+
+    profile: Profile
+    problems: list[ProfileProblem]
+
+    @property
+    def valid(self) -> bool:
+        """Whether there is nothing but warnings."""
+        return all(problem.severity != "error" for problem in self.problems)
+
+
+def check(document: Mapping[str, Any]) -> Checked:
+    """Judge a document that need not have been written yet."""
     converted = convert(document, Profile)
     found = [p for p in rules.check(converted.value) if not _spoiled(p, converted.replaced)]
     problems = [p for p in converted.problems if not _needless(p, found)] + found
-    if any(problem.severity == "error" for problem in problems):
-        fail(problems, source, filename)
-    return Loaded(converted.value, source, located(problems, source) if problems else [])
+    return Checked(converted.value, problems)
 
 
 def parse_toml(source: str, filename: str) -> dict[str, Any]:

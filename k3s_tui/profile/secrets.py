@@ -54,6 +54,7 @@ class Resolver:
         self._passphrase_file = passphrase_file
         self._environ = environ
         self._store: Store | None = None
+        self._passphrase: Secret | None = None
         self._known: dict[tuple[SecretRef, str], Secret] = {}
         self._turn = asyncio.Lock()
 
@@ -95,7 +96,13 @@ class Resolver:
             path = secrets_file(self._profile)
             read_sealed(path)  # Without a store, ask for no passphrase.
             self._store = await Store.open(path, await self.passphrase())
+            self._passphrase = self._store.passphrase
         return self._store
+
+    def adopt(self, store: Store) -> None:
+        """Go on with a store that was made or changed meanwhile."""
+        self._store, self._passphrase = store, store.passphrase
+        self._known.clear()
 
     @property
     def passphrase_file(self) -> Path | None:
@@ -104,7 +111,12 @@ class Resolver:
         return Path(named) if named else None
 
     async def passphrase(self) -> Secret:
-        """The passphrase of the store there is: from the file that was named, or asked."""
+        """The passphrase of the store there is: from the file that was named, or asked.
+
+        One that has opened the store, or was chosen for it, is not asked again.
+        """
+        if self._passphrase is not None:
+            return self._passphrase
         if self.passphrase_file is not None:
             return read_secret_file(self.passphrase_file, "the passphrase")
         question = f"Passphrase of {secrets_file(self._profile)}"
