@@ -39,6 +39,10 @@ select json_build_object(
 Answer = Literal["absent", "starting", "unreadable", "read"]
 
 
+_START_SECONDS = 20
+"""How long a server that is starting up is waited for."""
+
+
 @dataclass(frozen=True)
 class OwnershipState:
     """`bootstrap` maps the bootstrap rows to the length of their values, 0 while locked.
@@ -67,6 +71,8 @@ class Ownership:
         said = field("state", 'echo "$state"') + "\n" + field("rows", 'printf %s "$rows"')
         script = f"""{AS_POSTGRES}
 if command -v pg_isready >/dev/null 2>&1; then {self.psql.ready()}; ready=$?; else ready=2; fi
+# After a run that was killed while packages came in, it may be in the middle of its first start.
+if [ "$ready" = 1 ] && {self.psql.await_ready(_START_SECONDS)}; then ready=0; fi
 state=absent
 if [ "$ready" = 1 ]; then state=starting
 elif [ "$ready" = 0 ]; then

@@ -117,6 +117,21 @@ async def test_a_host_without_postgresql_holds_nothing(hands: LocalHands) -> Non
     assert await hands.look(Ownership(Psql(), "k3s", TOKEN)) == OwnershipState("absent")
 
 
-async def test_a_server_that_is_starting_is_waited_for(hands: LocalHands) -> None:
+async def test_a_server_that_is_starting_is_waited_for(hands: LocalHands, server: Server) -> None:
+    """It rejects connections twice; then it is the real one."""
+    server.sql("create database k3s")
+    count = hands.tools / "asked"
+    count.write_text("")
+    hands.tool(
+        "pg_isready",
+        f"""printf x >>{count}; read asked <{count}; [ "${{#asked}}" -gt 2 ]""",
+    )
+    hands.tool("sleep", "exit 0")
+    assert await hands.look(Ownership(server.psql, "k3s", TOKEN)) == OwnershipState("read")
+    assert len(count.read_text()) == 3
+
+
+async def test_a_server_that_goes_on_starting_is_not_taken_for_empty(hands: LocalHands) -> None:
     hands.tool("pg_isready", "exit 1")
+    hands.tool("sleep", "exit 0")
     assert await hands.look(Ownership(Psql(), "k3s", TOKEN)) == OwnershipState("starting")
