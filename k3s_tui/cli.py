@@ -49,26 +49,41 @@ class _Group(click.Group):
 
 @click.group(cls=_Group, invoke_without_command=True)
 @click.version_option(__version__, prog_name="k3s-tui")
+@click.option("--lang", type=click.Choice(["en", "zh_CN"]), help="The wizard's language.")
+@click.option("--ascii", is_flag=True, help="Draw the wizard with ASCII characters alone.")
+@click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal.")
 @click.pass_context
-def cli(context: click.Context) -> None:
-    """From bare Linux hosts to a highly available K3s cluster on external PostgreSQL."""
+def cli(context: click.Context, **looks: Any) -> None:
+    """From bare Linux hosts to a highly available K3s cluster on external PostgreSQL.
+
+    Without a command, or with a profile alone, it opens the wizard.
+    """
+    context.obj = looks
     if context.invoked_subcommand is None:
         context.invoke(_wizard)
 
 
 @click.command(hidden=True)
-@click.argument("profile", required=False)
-def _wizard(profile: str | None = None) -> None:
-    import shlex
+@click.argument("profile", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@PASSPHRASE
+@click.pass_obj
+def _wizard(
+    looks: dict[str, Any], profile: Path | None = None, passphrase_file: Path | None = None
+) -> int:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        import shlex
 
-    from k3s_tui.core.errors import UsageError
+        from k3s_tui.core.errors import UsageError
 
-    name = shlex.quote(profile) if profile else "PROFILE"
-    raise UsageError(
-        "the wizard is not part of this version",
-        hint=f"k3s-tui check {name}, then k3s-tui plan {name} and k3s-tui apply {name}; "
-        "k3s-tui --help tells of the other commands",
-    )
+        name = shlex.quote(str(profile)) if profile else "PROFILE"
+        raise UsageError(
+            "the wizard needs a terminal",
+            hint=f"without one: k3s-tui check {name}, k3s-tui plan {name}, "
+            f"k3s-tui apply {name} --yes",
+        )
+    from k3s_tui.tui.launch import Looks, start
+
+    return start(profile, passphrase_file=passphrase_file, looks=Looks(**looks))
 
 
 @cli.command()

@@ -21,7 +21,7 @@ from k3s_tui.profile.store import CA_CERTIFICATE, CA_KEY, Store, read_sealed
 PASSPHRASE_FLAG = "--passphrase-file"
 PASSPHRASE_VARIABLE = "K3S_TUI_PASSPHRASE_FILE"
 
-_SHORTEST_PASSPHRASE = 8
+SHORTEST_PASSPHRASE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,10 @@ class Resolver:
             self._passphrase = self._store.passphrase
         return self._store
 
+    def choose(self, passphrase: Secret) -> None:
+        """Take this passphrase, rather than ask for one: that of a store still to be made."""
+        self._passphrase = passphrase
+
     def adopt(self, store: Store) -> None:
         """Go on with a store that was made or changed meanwhile."""
         self._store, self._passphrase = store, store.passphrase
@@ -126,14 +130,16 @@ class Resolver:
         """A passphrase to encrypt by: from a file, or asked twice; `flag` would name the file."""
         if file is not None:
             chosen = read_secret_file(file, "the new passphrase")
+        elif self._passphrase is not None and not secrets_file(self._profile).exists():
+            chosen = self._passphrase
         else:
             question = f"New passphrase of {secrets_file(self._profile)}"
             chosen = await self._ask.secret(question, flag=flag)
             if chosen != await self._ask.secret("The same passphrase again", flag=flag):
                 raise CredentialsError("the two passphrases differ", hint="try again")
-        if len(chosen.reveal()) < _SHORTEST_PASSPHRASE:
+        if len(chosen.reveal()) < SHORTEST_PASSPHRASE:
             raise CredentialsError(
-                f"the passphrase is shorter than {_SHORTEST_PASSPHRASE} characters",
+                f"the passphrase is shorter than {SHORTEST_PASSPHRASE} characters",
                 hint="it protects every secret of the cluster: some random words will do",
             )
         return chosen

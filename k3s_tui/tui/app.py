@@ -1,0 +1,255 @@
+"""The wizard: what all its screens share, and the ways between them."""
+
+from __future__ import annotations
+
+import getpass
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding
+from textual.screen import Screen
+
+from k3s_tui.core.errors import Exit, Interrupted, OperatorError
+from k3s_tui.engine.plan import Plan
+from k3s_tui.procedure.verbs import Hints
+from k3s_tui.profile.model import Profile
+from k3s_tui.profile.neighbours import kubeconfig_file
+from k3s_tui.profile.secrets import Resolver
+from k3s_tui.tui import glyphs, language, themes
+from k3s_tui.tui.ask import DialogAsk
+from k3s_tui.tui.controller import RunController
+from k3s_tui.tui.draft import Draft
+from k3s_tui.tui.language import N_, _
+from k3s_tui.tui.steps import STEPS, WizardStep, number
+
+STYLES = Path(__file__).parent / "styles"
+WIDE = 100
+"""Columns from which screens show things side by side."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the wizard was started."""
+
+    profile: Path | None = None
+    folder: Path = field(default_factory=Path.cwd)
+    """Where profiles are looked for, and new ones written."""
+    passphrase_file: Path | None = None
+    notes: tuple[str, ...] = ()
+    """What there is to say about the start, such as a language that cannot be shown."""
+
+
+class Wizard(App[int]):
+    """Exits with the code of the last run, or 0."""
+
+    CSS_PATH = sorted(STYLES.glob("*.tcss"))
+    TITLE = "k3s-tui"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
+    BINDINGS = [
+        Binding("ctrl+q", "quit", N_("Quit"), key_display="^q", show=False),
+        Binding("ctrl+s", "save", N_("Save"), key_display="^s", show=False),
+        *(
+            Binding(f"f{at}", f"step('{step.id}')", step.title, show=False)
+            for at, step in enumerate(STEPS, 2)
+        ),
+    ]
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.ask = DialogAsk(self)
+        self.visited: set[str] = set()
+        self.run_controller: RunController | None = None
+        self._draft: Draft | None = None
+        self._secrets: Resolver | None = None
+        loaded = themes.load(themes.user_folder())
+        for theme in loaded.themes:
+            self.register_theme(theme)
+        self._notes = (*settings.notes, *loaded.warnings)
+
+    @property
+    def has_draft(self) -> bool:
+        return self._draft is not None
+
+    @property
+    def draft(self) -> Draft:
+        assert self._draft is not None, "a step is shown only once there is a profile"
+        return self._draft
+
+    @property
+    def secrets(self) -> Resolver:
+        """Asks for the passphrase once, for as long as one works on this profile."""
+        assert self._secrets is not None
+        return self._secrets
+
+    def on_mount(self) -> None:
+        self.theme = themes.default_theme(self.ansi_environment)
+        for note in self._notes:
+            self.notify(note, severity="warning", timeout=10, markup=False)
+        if self.settings.profile is not None:
+            self.work_on(Draft.open(self.settings.profile))
+            self.go(STEPS[0].id)
+        else:
+            self.show_welcome()
+
+    @property
+    def ansi_environment(self) -> dict[str, str]:
+        import os
+
+        return dict(os.environ)
+
+    def show_welcome(self) -> None:
+        from k3s_tui.tui.screens.welcome import WelcomeScreen
+
+        self._show(WelcomeScreen())
+
+    def work_on(self, draft: Draft) -> None:
+        """Take up a profile."""
+        self._draft = draft
+        self._secrets = Resolver(
+            draft.path, self.ask, passphrase_file=self.settings.passphrase_file
+        )
+        self.visited = set()
+        if draft.path.exists():
+            self.visited = {step.id for step in STEPS if step.places}
+
+    def new_draft(self, path: Path) -> None:
+        self.work_on(Draft.new(path, getpass.getuser()))
+
+    def go(self, step: str) -> None:
+        """Show a step, made anew from the draft."""
+        self._show(STEPS[number(step)].screen())
+
+    def go_on(self, step: WizardStep) -> None:
+        self.go(STEPS[number(step.id) + 1].id)
+
+    def go_back(self, step: WizardStep) -> None:
+        before = number(step.id) - 1
+        if before < 0:
+            self.show_welcome()
+        else:
+            self.go(STEPS[before].id)
+
+    def _show(self, screen: Screen[None]) -> None:
+        if len(self.screen_stack) > 1:
+            self.switch_screen(screen)
+        else:
+            self.push_screen(screen)
+
+    def mark(self, step: WizardStep) -> str:
+        """How a visited step stands, before its title; a blank for one that was not."""
+        if step.id not in self.visited or not self.has_draft or not step.places:
+            return " "
+        wrong = any(p.severity == "error" for p in self.draft.problems(*step.places))
+        return glyphs.glyph("problem" if wrong else "ok")
+
+    def controller(self, profile: Profile) -> RunController:
+        """For one plan or one run of this profile."""
+        command = shlex.join(["k3s-tui", "apply", str(self.draft.path)])
+        kubeconfig = shlex.quote(str(kubeconfig_file(self.draft.path)))
+        hints = Hints(
+            resume=f"run again to resume: {command}",
+            use=f"KUBECONFIG={kubeconfig} kubectl get nodes",
+        )
+        return RunController(self.draft.path, profile, self.secrets, self.ask, hints)
+
+    def start_run(self, profile: Profile, reviewed: Plan) -> None:
+        """Carry out what was reviewed; if the hosts have changed since then, ask again."""
+
+        async def confirm(found: Plan) -> None:
+            if announced(found) <= announced(reviewed):
+                return
+            question = _("The hosts have changed since you saw the plan. Go on all the same?")
+            if not await self.ask.confirm(question, flag="--yes"):
+                raise Interrupted("not confirmed; nothing was changed")
+
+        self.run_controller = self.controller(profile)
+        self.run_controller.start(confirm)
+        self.show_run()
+
+    def show_run(self) -> None:
+        from k3s_tui.tui.screens.run import RunScreen
+
+        assert self.run_controller is not None
+        self._show(RunScreen(self.run_controller))
+
+    def show_finish(self) -> None:
+        from k3s_tui.tui.screens.finish import FinishScreen
+
+        self._show(FinishScreen())
+
+    @property
+    def _in_wizard(self) -> bool:
+        return self.has_draft and not (self.run_controller and self.run_controller.running)
+
+    def action_step(self, step: str) -> None:
+        if self._in_wizard and step in self.visited and len(self.screen_stack) == 2:
+            self.go(step)
+        else:
+            self.bell()
+
+    def action_save(self) -> None:
+        """Write the profile, if there is nothing wrong with it."""
+        if not self.has_draft:
+            return
+        try:
+            self.draft.save()
+        except OperatorError as error:
+            self.notify(str(error), severity="error", markup=False)
+        else:
+            self.notify(_("saved {path}").format(path=self.draft.path), markup=False)
+
+    async def action_quit(self) -> None:
+        """During a run, this is a question."""
+        if self.run_controller is not None and self.run_controller.running:
+            from k3s_tui.tui.screens.run import RunScreen
+
+            if isinstance(self.screen, RunScreen):
+                self.screen.action_cancel()
+            return
+        self.exit(self.exit_code)
+
+    @property
+    def exit_code(self) -> int:
+        controller = self.run_controller
+        if controller is None or controller.progress.done is None:
+            return Exit.OK
+        return controller.progress.done.exit
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette: everything that has a key, and what needs none."""
+        if self._in_wizard:
+            yield SystemCommand(_("Save the profile"), str(self.draft.path), self.action_save)
+            for step in STEPS:
+                if step.id in self.visited:
+                    yield SystemCommand(
+                        _("Go to: {step}").format(step=_(step.title)),
+                        "",
+                        lambda id=step.id: self.action_step(id),
+                    )
+        for code, name in language.LANGUAGES.items():
+            yield SystemCommand(
+                f"{_('Language')}: {name}", "", lambda code=code: self.call_later(self.speak, code)
+            )
+        yield SystemCommand(
+            _("Theme"), _("Choose among the themes there are"), self.action_change_theme
+        )
+        yield SystemCommand(_("Quit"), "", self.action_quit)
+
+    async def speak(self, code: str) -> None:
+        """Another language, at once."""
+        language.use(code)
+        await self.screen.recompose()
+        self.screen.refresh_bindings()
+
+
+def announced(plan: Plan) -> set[tuple[str, str, str]]:
+    """What a plan says of the steps that may change something."""
+    return {
+        (item.step.id, item.summary, item.diff)
+        for item in plan.items.values()
+        if item.verdict in ("change", "later")
+    }

@@ -1,0 +1,137 @@
+"""The run, whatever screen is shown: its task belongs to the app, never to a screen.
+
+Screens read `progress` and `log`; neither leaving a screen nor losing the terminal stops a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+from k3s_tui.core.ask import Ask
+from k3s_tui.core.errors import Exit
+from k3s_tui.core.events import AnyEvent, Line, RunDone
+from k3s_tui.engine.plan import Plan
+from k3s_tui.procedure import verbs
+from k3s_tui.procedure.deployment import Deployment, Order
+from k3s_tui.procedure.recording import Recording, recording
+from k3s_tui.procedure.verbs import Confirm, Course, Hints
+from k3s_tui.profile.model import Profile
+from k3s_tui.profile.secrets import Resolver
+from k3s_tui.tui.progress import Progress
+from k3s_tui.tui.widgets.log_buffer import LogBuffer
+
+
+class Watched(Protocol):
+    """What a run screen watches: a real run, or a recording of one."""
+
+    progress: Progress
+    log: LogBuffer
+    path: Path | None
+    """Where its events are written down."""
+
+    @property
+    def running(self) -> bool: ...
+
+    def stop(self) -> bool:
+        """Gently; again, hard.  False when there is nothing to stop."""
+        ...
+
+
+class RunController:
+    """One verb at a time on one profile."""
+
+    def __init__(
+        self, path: Path, profile: Profile, secrets: Resolver, ask: Ask, hints: Hints
+    ) -> None:
+        self.progress = Progress()
+        self.log = LogBuffer()
+        self.path: Path | None = None
+        self.error: Exception | None = None
+        """A bug that ended the run; everything else is its last event."""
+        self._profile_path = path
+        self._profile = profile
+        self._secrets = secrets
+        self._ask = ask
+        self._hints = hints
+        self._course = Course()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    @property
+    def touched(self) -> bool:
+        """Whether hosts may have been changed by now."""
+        return self._course.touched
+
+    async def plan(self) -> Plan:
+        """Look at every host; nothing is changed, locked or written down.
+
+        Raises OperatorError or ExceptionGroup of them; refusals are in the plan.
+        """
+        with self._recording("plan", keep=False) as current:
+            async with self._deployment(current, locked=False) as deployment:
+                return await deployment.plan()
+
+    def start(self, confirm: Confirm) -> None:
+        """Carry the profile out.  How it ended is `progress.done`."""
+        self._task = asyncio.create_task(self._carry_out(confirm))
+
+    def stop(self) -> bool:
+        if not self._course.stop() and self._task is not None:
+            self._task.cancel()
+        return self.running
+
+    async def wait(self) -> None:
+        """Until the run has ended."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _carry_out(self, confirm: Confirm) -> None:
+        try:
+            with self._recording("apply", keep=True) as current:
+                self.path = current.recorder.path
+                current.recorder(await self._ending(self._apply(current, confirm)))
+        except Exception as error:
+            # It could not even begin: the profile is locked, or its folder cannot be written.
+            self._read(self._told(error))
+
+    async def _apply(self, current: Recording, confirm: Confirm) -> RunDone:
+        async with self._deployment(current, locked=True) as deployment:
+            return await verbs.apply(deployment, self._course, confirm, self._hints)
+
+    async def _ending(self, work: Coroutine[Any, Any, RunDone]) -> RunDone:
+        try:
+            return await work
+        except asyncio.CancelledError:
+            return RunDone(exit=Exit.INTERRUPTED, error="interrupted", hint=self._hints.resume)
+        except Exception as error:
+            return self._told(error)
+
+    def _told(self, error: Exception) -> RunDone:
+        told = verbs.ending_of(error, self._hints)
+        if told is None:
+            self.error = error
+            return RunDone(exit=Exit.BUG, error="a bug in k3s-tui ended this run")
+        return told
+
+    def _recording(self, verb: str, *, keep: bool) -> AbstractContextManager[Recording]:
+        return recording(verb, self._profile_path, self._profile, [self._read], keep=keep)
+
+    def _deployment(self, current: Recording, *, locked: bool) -> Deployment:
+        order = Order(
+            profile_path=self._profile_path,
+            profile=self._profile,
+            identity=current.identity if locked else None,
+        )
+        return Deployment(order, self._secrets, self._ask, current.recorder, current.redact)
+
+    def _read(self, event: AnyEvent) -> None:
+        self.progress(event)
+        if isinstance(event, Line):
+            self.log.add(event)

@@ -1,0 +1,194 @@
+"""The profile while it is being written: what was typed, and what is wrong with it so far.
+
+A draft is the profile's own document, so that the profile's rules judge it, and every problem
+knows by its path which field it belongs to.
+"""
+
+from __future__ import annotations
+
+import copy
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from k3s_tui.core.secret import Secret
+from k3s_tui.profile import load, save
+from k3s_tui.profile.locate import Path as Place
+from k3s_tui.profile.model import Profile
+from k3s_tui.profile.problem import ProfileProblem
+
+K3S_VERSION = "v1.36.3+k3s1"
+"""What a new profile pins; the operator may pin another."""
+
+
+class Draft:
+    """`document` is what the file will say.  Values that cannot be right yet are kept as typed."""
+
+    def __init__(self, path: Path, document: Mapping[str, Any]) -> None:
+        self.path = path
+        self.document: dict[str, Any] = copy.deepcopy(dict(document))
+        self.secrets: dict[str, Secret] = {}
+        """Values that were typed for keys of the store, until they are put into it."""
+        self.unparsed: dict[Place, tuple[str, str]] = {}
+        """Text that is no TOML, by the table it was meant for, and what is wrong with it."""
+        self.reviewed: dict[str, str] = {}
+        """Certificates that the operator has looked at, and what they said then."""
+        self._saved = copy.deepcopy(self.document) if path.exists() else None
+        self._checked: load.Checked | None = None
+
+    @classmethod
+    def new(cls, path: Path, user: str) -> Draft:
+        """A draft with everything filled in that has a good default."""
+        name = path.stem
+        return cls(
+            path,
+            {
+                "schema": 1,
+                "name": name,
+                "ssh": {"user": user, "become": "root" if user == "root" else "sudo"},
+                "hosts": {},
+                "datastore": {
+                    "hostname": "postgres.k3s.internal",
+                    "database": "k3s",
+                    "user": "k3s",
+                    "password": "store:datastore.password",
+                },
+                "pki": {"leaf-days": 730},
+                "loadbalancer": {"port": 6443},
+                "k3s": {
+                    "version": K3S_VERSION,
+                    "token": "store:k3s.token",
+                    "agent-token": "store:k3s.agent-token",
+                },
+            },
+        )
+
+    @classmethod
+    def open(cls, path: Path) -> Draft:
+        """The profile at `path`, right or wrong.  Raises ProfileInvalid when it is no TOML."""
+        source = load.read_text(path)
+        load.parse_toml(source, str(path))
+        return cls(path, tomllib.loads(source))
+
+    def get(self, place: Place, default: Any = None) -> Any:
+        """The value at a place, or `default`."""
+        value: Any = self.document
+        for key in place:
+            if not isinstance(value, dict) or key not in value:
+                return default
+            value = value[key]
+        return value
+
+    def set(self, place: Place, value: Any) -> None:
+        """Put a value there, or take it away with None."""
+        *tables, last = place
+        table = self.document
+        for key in tables:
+            inner = table.setdefault(str(key), {})
+            if not isinstance(inner, dict):
+                inner = table[str(key)] = {}
+            table = inner
+        if value is None:
+            table.pop(str(last), None)
+        else:
+            table[str(last)] = value
+        self._checked = None
+
+    @property
+    def hosts(self) -> dict[str, dict[str, Any]]:
+        """The hosts' tables as they are typed, by name."""
+        hosts = self.get(("hosts",), {})
+        return {name: host for name, host in hosts.items() if isinstance(host, dict)}
+
+    def put_host(self, before: str | None, name: str, table: Mapping[str, Any]) -> None:
+        """Add a host, or change the one called `before`, in its place."""
+        hosts = dict(self.hosts)
+        if before is None:
+            hosts[name] = dict(table)
+        else:
+            hosts = {
+                name if n == before else n: dict(table) if n == before else t
+                for n, t in hosts.items()
+            }
+        self.set(("hosts",), hosts)
+        self._fill_registration_address()
+
+    def drop_host(self, name: str) -> None:
+        self.set(("hosts",), {n: t for n, t in self.hosts.items() if n != name})
+
+    def _fill_registration_address(self) -> None:
+        """The load balancer's own address, until somebody says another."""
+        balancers = [t for t in self.hosts.values() if "loadbalancer" in (t.get("roles") or ())]
+        if not self.get(("loadbalancer", "address")) and balancers:
+            address = balancers[0].get("node-ip") or balancers[0].get("address")
+            if address:
+                self.set(("loadbalancer", "address"), address)
+
+    @property
+    def checked(self) -> load.Checked:
+        """The document as the profile's rules see it."""
+        if self._checked is None:
+            self._checked = load.check(self.document)
+        return self._checked
+
+    @property
+    def profile(self) -> Profile | None:
+        """The profile, once nothing is wrong with it."""
+        return self.checked.profile if self.valid else None
+
+    @property
+    def valid(self) -> bool:
+        return self.checked.valid and not self.unparsed
+
+    def problems(self, *places: Place) -> list[ProfileProblem]:
+        """Those at or below any of the places; all of them without one.  Errors come first."""
+        found = [
+            *(
+                ProfileProblem("syntax", message, place)
+                for place, (_, message) in self.unparsed.items()
+            ),
+            *self.checked.problems,
+        ]
+        mine = [p for p in found if not places or _is_below(p.path, places)]
+        return sorted(mine, key=lambda p: p.severity != "error")
+
+    def set_table(self, place: Place, text: str) -> None:
+        """Put a table there that was typed as TOML; text that is none is kept aside."""
+        try:
+            table = tomllib.loads(text)
+        except ValueError as error:
+            self.unparsed[place] = (text, str(error))
+            return
+        self.unparsed.pop(place, None)
+        self.set(place, table)
+
+    def table_text(self, place: Place) -> str:
+        """A table as TOML, or what was typed for one."""
+        from tomli_w import dumps
+
+        if place in self.unparsed:
+            return self.unparsed[place][0]
+        table = self.get(place, {})
+        return dumps(table).rstrip("\n") if isinstance(table, dict) else ""
+
+    @property
+    def changed(self) -> bool:
+        """Whether the file says something else, or is not there."""
+        return self.document != self._saved
+
+    def save(self) -> Profile:
+        """Write the profile; comments of a file that is there stay.
+
+        Raises ProfileInvalid when it breaks a rule, OperatorError when it cannot be written.
+        """
+        profile = self.checked.profile
+        if not self.valid:
+            load.fail(self.problems(), "", str(self.path))
+        save.save(self.path, profile)
+        self._saved = copy.deepcopy(self.document)
+        return profile
+
+
+def _is_below(path: Place, places: Iterable[Place]) -> bool:
+    return any(path[: len(place)] == place for place in places)

@@ -1,0 +1,54 @@
+"""What every screen has: translated keys, and help for what is focused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from textual.binding import Binding
+from textual.screen import ModalScreen, Screen
+from textual.screen import ActiveBinding
+
+from k3s_tui.tui.language import N_, _
+
+if TYPE_CHECKING:
+    from k3s_tui.tui.app import Wizard
+
+T = TypeVar("T")
+
+
+class Page(Screen[None]):
+    """A screen of the wizard."""
+
+    BINDINGS = [Binding("f1,question_mark", "help", N_("Help"), key_display="F1")]
+
+    @property
+    def wizard(self) -> Wizard:
+        return cast("Wizard", self.app)
+
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """The footer and the list of keys read this: here they speak the operator's language."""
+        return translated(super().active_bindings)
+
+    def action_help(self) -> None:
+        from k3s_tui.tui.dialogs.help import HelpDialog
+
+        self.app.push_screen(HelpDialog(self))
+
+
+class Dialog(ModalScreen[T]):
+    """A question on top of a screen.  Escape is the safe answer."""
+
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        return translated(super().active_bindings)
+
+
+def translated(bindings: dict[str, ActiveBinding]) -> dict[str, ActiveBinding]:
+    return {
+        key: active._replace(
+            binding=replace(active.binding, description=_(active.binding.description))
+        )
+        for key, active in bindings.items()
+    }

@@ -1,0 +1,148 @@
+"""A step of the wizard: its fields, what is wrong with them, and the ways back and on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, VerticalScroll
+from textual.events import DescendantBlur, DescendantFocus
+from textual.widgets import Button, Footer, Static
+
+from k3s_tui.profile.problem import ProfileProblem
+from k3s_tui.tui.draft import Draft
+from k3s_tui.tui.language import N_, _, ngettext
+from k3s_tui.tui.problems import tell
+from k3s_tui.tui.screens.base import Page
+from k3s_tui.tui.steps import WizardStep
+from k3s_tui.tui.text import plain
+from k3s_tui.tui.widgets.field import Field
+from k3s_tui.tui.widgets.step_bar import StepBar, TitleBar
+
+
+class StepScreen(Page):
+    """Made anew from the draft each time one comes to it: no widget keeps anything."""
+
+    BINDINGS = [
+        Binding("ctrl+n", "next", N_("Next"), key_display="^n"),
+        Binding("escape", "back", N_("Back"), key_display="Esc"),
+    ]
+    HELP: ClassVar[str] = ""
+    """What the whole step is about, for its help."""
+
+    def __init__(self, step: WizardStep) -> None:
+        super().__init__()
+        self.step = step
+
+    @property
+    def draft(self) -> Draft:
+        return self.wizard.draft
+
+    def compose(self) -> ComposeResult:
+        yield TitleBar()
+        yield StepBar(self.step.id)
+        with VerticalScroll(id="body", can_focus=False):
+            yield from self.body()
+        yield Static(id="told")
+        with Horizontal(id="nav"):
+            yield Static(id="summary")
+            yield from self.buttons()
+            yield Button(_("Back"), id="back", compact=True)
+            yield Button(_("Next"), id="next", variant="primary", compact=True)
+        yield Footer(compact=True)
+
+    def body(self) -> Iterable[Field | Static]:
+        """What the step asks for."""
+        return ()
+
+    def buttons(self) -> Iterable[Button]:
+        """Buttons of its own, left of Back and Next."""
+        return ()
+
+    def on_mount(self) -> None:
+        if self.step.id in self.wizard.visited:
+            self.show_problems()
+        else:
+            self.summarize()
+        self.wizard.visited.add(self.step.id)
+
+    @property
+    def problems(self) -> list[ProfileProblem]:
+        """What is wrong with the parts of the profile that this step asks for."""
+        return self.draft.problems(*self.step.places) if self.step.places else []
+
+    def show_problems(self) -> None:
+        """Put each problem below its field; those of no field are told beside the buttons."""
+        for field in self.query(Field):
+            field.show(self.draft.problems(field.place))
+        self.summarize()
+
+    def summarize(self) -> None:
+        """One line on what keeps the operator from going on."""
+        errors = [p for p in self.problems if p.severity == "error"]
+        fields = [field.place for field in self.query(Field)]
+        homeless = [p for p in self.problems if not any(p.path[: len(f)] == f for f in fields)]
+        if homeless:
+            text = tell(homeless[0])
+        elif errors:
+            text = ngettext("{n} entry to mend", "{n} entries to mend", len(errors)).format(
+                n=len(errors)
+            )
+        else:
+            text = ""
+        summary = self.query_one("#summary", Static)
+        summary.update(plain(text))
+        summary.set_class(bool(errors), "-error")
+
+    @on(Field.Changed)
+    def _write(self, event: Field.Changed) -> None:
+        event.field.write(self.draft)
+        if event.field.told:
+            event.field.show(self.draft.problems(event.field.place))
+        self.changed()
+        self.summarize()
+
+    def changed(self) -> None:
+        """The draft says something else; for steps that show what follows from it."""
+
+    @on(DescendantBlur)
+    def _judge(self, event: DescendantBlur) -> None:
+        field = _field_of(event.widget)
+        if field is not None and field.edited:
+            field.show(self.draft.problems(field.place))
+
+    @on(DescendantFocus)
+    def _explain(self, event: DescendantFocus) -> None:
+        field = _field_of(event.widget)
+        self.query_one("#told", Static).update(plain(_(field.help) if field else ""))
+
+    @on(Button.Pressed, "#next")
+    def action_next(self) -> None:
+        """Go on, unless something here is wrong: then to the first field that is."""
+        errors = [p for p in self.problems if p.severity == "error"]
+        if errors:
+            self.show_problems()
+            for field in self.query(Field):
+                if field.is_wrong:
+                    field.focus_input()
+                    return
+            self.app.bell()
+            return
+        self.wizard.go_on(self.step)
+
+    @on(Button.Pressed, "#back")
+    def action_back(self) -> None:
+        self.wizard.go_back(self.step)
+
+
+def _field_of(widget: object) -> Field | None:
+    from textual.widget import Widget
+
+    if isinstance(widget, Widget):
+        for node in widget.ancestors_with_self:
+            if isinstance(node, Field):
+                return node
+    return None

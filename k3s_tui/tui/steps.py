@@ -1,0 +1,63 @@
+"""The wizard's steps, in order.  A new one is a line here, a module in `screens` and a style."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from k3s_tui.profile.locate import Path as Place
+from k3s_tui.tui.language import N_
+
+if TYPE_CHECKING:
+    from k3s_tui.tui.screens.step import StepScreen
+
+
+@dataclass(frozen=True)
+class WizardStep:
+    """One step.  `places` are the parts of the profile that it asks for."""
+
+    id: str
+    title: str
+    places: tuple[Place, ...] = ()
+
+    def screen(self) -> StepScreen:
+        """A new screen of it; its module is loaded only now, to keep the first paint early."""
+        module = import_module(f"k3s_tui.tui.screens.{self.id}")
+        make: Callable[[WizardStep], StepScreen] = module.SCREEN
+        return make(self)
+
+
+STEPS = (
+    WizardStep("hosts", N_("Hosts"), (("hosts",), ("ssh",))),
+    WizardStep("certificates", N_("Certificates"), (("pki",),)),
+    WizardStep("datastore", N_("Datastore"), (("datastore",),)),
+    WizardStep(
+        "servers",
+        N_("Servers"),
+        (
+            ("k3s", "version"),
+            ("k3s", "token"),
+            ("k3s", "tls-san"),
+            ("k3s", "server-config"),
+            ("install",),
+        ),
+    ),
+    WizardStep("loadbalancer", N_("Load balancer"), (("loadbalancer",),)),
+    WizardStep("agents", N_("Agents"), (("k3s", "agent-token"), ("k3s", "agent-config"))),
+    WizardStep("review", N_("Review")),
+)
+
+
+def number(step: str) -> int:
+    """Which one it is, from 0."""
+    return [one.id for one in STEPS].index(step)
+
+
+def responsible_for(place: Place) -> WizardStep:
+    """The step that asks for what lies there; the first one for what none asks for."""
+    for step in STEPS:
+        if any(place[: len(own)] == own for own in step.places):
+            return step
+    return STEPS[0]

@@ -1,0 +1,12 @@
+"""Text from outside, for widgets that would read markup in it."""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+from k3s_tui.hosts.sanitize import sanitize_block
+
+
+def plain(text: str) -> Content:
+    """The text as it is, with control characters made visible; never markup."""
+    return Content(sanitize_block(text))

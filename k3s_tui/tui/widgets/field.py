@@ -1,0 +1,139 @@
+"""One value of the profile: its name, where it is typed, and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.widgets import Input, Label, Select, Static, TextArea
+
+from k3s_tui.profile.locate import Path as Place
+from k3s_tui.profile.problem import ProfileProblem
+from k3s_tui.tui.draft import Draft
+from k3s_tui.tui.language import _
+from k3s_tui.tui.problems import tell
+from k3s_tui.tui.text import plain
+
+Kind: TypeAlias = Literal["text", "number", "list", "table", "choice"]
+
+
+class Field(Vertical):
+    """`place` is the value's path in the profile; `label` and `help` are marked English."""
+
+    class Changed(Message):
+        """The operator typed."""
+
+        def __init__(self, field: Field) -> None:
+            super().__init__()
+            self.field = field
+
+    def __init__(
+        self,
+        place: Place,
+        label: str,
+        value: Any,
+        *,
+        help: str = "",
+        kind: Kind = "text",
+        choices: Sequence[tuple[str, str]] = (),
+        placeholder: str = "",
+        default: Any = None,
+    ) -> None:
+        """`choices` are values and what they are called; `default` is what no value means."""
+        super().__init__(classes="field")
+        self.place = place
+        self.label = label
+        self.help = help
+        self.kind = kind
+        self.told = False
+        self.edited = False
+        self.is_wrong = False
+        self._value = value
+        self._choices = choices
+        self._placeholder = placeholder
+        self._default = default
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(classes="entry"):
+            yield Label(plain(_(self.label)), classes="label")
+            yield self._editor()
+        yield Static(classes="problem")
+
+    def _editor(self) -> Input | Select[str] | TextArea:
+        value = self._default if self._value is None else self._value
+        if self.kind == "choice":
+            known = [each for each, _label in self._choices]
+            return Select(
+                [(_(label), each) for each, label in self._choices],
+                value=value if value in known else Select.NULL,
+                allow_blank=value not in known,
+                compact=True,
+            )
+        if self.kind == "table":
+            return TextArea(str(value or ""), compact=True, tab_behavior="focus")
+        return Input(as_text(value), placeholder=plain_placeholder(self._placeholder), compact=True)
+
+    @property
+    def typed(self) -> Any:
+        """What was typed, as the profile would hold it; None for nothing."""
+        editor = self.query_one(".entry").children[1]
+        if isinstance(editor, Select):
+            return None if editor.value is Select.NULL else editor.value
+        if isinstance(editor, TextArea):
+            return editor.text
+        assert isinstance(editor, Input)
+        text = editor.value.strip()
+        if self.kind == "list":
+            return text.replace(",", " ").split() or None
+        if not text:
+            return None
+        return int(text) if self.kind == "number" and text.isdecimal() else text
+
+    def write(self, draft: Draft) -> None:
+        """Put what was typed into the draft."""
+        if self.kind == "table":
+            draft.set_table(self.place, self.typed)
+        else:
+            draft.set(self.place, self.typed)
+
+    def show(self, problems: Sequence[ProfileProblem]) -> None:
+        """Say what is wrong with the value, if anything is."""
+        self.told = True
+        self.is_wrong = any(problem.severity == "error" for problem in problems)
+        self.set_class(bool(problems), "-told")
+        self.set_class(self.is_wrong, "-wrong")
+        self.query_one(".problem", Static).update(
+            plain("\n".join(tell(problem) for problem in problems))
+        )
+
+    def focus_input(self) -> None:
+        self.query_one(".entry").children[1].focus()
+
+    @on(Input.Changed)
+    @on(Select.Changed)
+    @on(TextArea.Changed)
+    def _report(self, event: Message) -> None:
+        event.stop()
+        if self.typed != self._typed_before:
+            self._typed_before = self.typed
+            self.edited = True
+            self.post_message(self.Changed(self))
+
+    def on_mount(self) -> None:
+        # Widgets report their first value as a change, which nobody typed.
+        self._typed_before = self.typed
+
+
+def as_text(value: Any) -> str:
+    """A value of the profile as one would type it."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(item) for item in value)
+    return "" if value is None else str(value)
+
+
+def plain_placeholder(text: str) -> str:
+    return _(text) if text else ""

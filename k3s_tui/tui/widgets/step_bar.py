@@ -1,0 +1,58 @@
+"""The two lines on top: what this is, and which step of how many."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.events import Click
+from textual.widgets import Static
+
+from k3s_tui.tui.language import _
+from k3s_tui.tui.steps import STEPS, WizardStep
+from k3s_tui.tui.text import plain
+
+if TYPE_CHECKING:
+    from k3s_tui.tui.app import Wizard
+
+
+class TitleBar(Static):
+    """The program, and the profile that is worked on."""
+
+    def on_mount(self) -> None:
+        wizard = cast("Wizard", self.app)
+        name = str(wizard.draft.path) if wizard.has_draft else ""
+        self.update(plain(f"k3s-tui  {name}"))
+
+
+class StepBar(Horizontal):
+    """Steps that were visited can be clicked; F2 to F8 do the same."""
+
+    def __init__(self, current: str) -> None:
+        super().__init__()
+        self._current = current
+
+    def compose(self) -> ComposeResult:
+        for number, step in enumerate(STEPS, 1):
+            yield _Tab(number, step, current=step.id == self._current)
+
+
+class _Tab(Static):
+    def __init__(self, number: int, step: WizardStep, *, current: bool) -> None:
+        super().__init__()
+        self._number = number
+        self._step = step
+        self._is_current = current
+
+    def on_mount(self) -> None:
+        wizard = cast("Wizard", self.app)
+        mark = wizard.mark(self._step)
+        label = f"{self._number} {_(self._step.title)}"
+        self.update(plain(f"[{label}]" if self._is_current else f"{mark}{label}"))
+        self.set_class(self._is_current, "-current")
+        self.set_class(self._step.id in wizard.visited, "-visited")
+
+    def on_click(self, event: Click) -> None:
+        event.stop()
+        cast("Wizard", self.app).action_step(self._step.id)
