@@ -30,10 +30,9 @@ from k3s_tui.hosts.facts import Facts
 from k3s_tui.hosts.facts_script import facts_script
 from k3s_tui.hosts.ssh import Connector
 from k3s_tui.hosts.transport import Transport
-from k3s_tui.pki.authority import Authority
 from k3s_tui.procedure import preflight
-from k3s_tui.procedure.site import Credentials, Site, peers_of
-from k3s_tui.procedure.targets import DISKS, Look, look_at, target
+from k3s_tui.procedure.site import Site, peers_of
+from k3s_tui.procedure.targets import DISKS, Look, look_at, target, without_secrets
 from k3s_tui.procedure.versions import Version
 from k3s_tui.profile import lockfile
 from k3s_tui.profile.model import Profile
@@ -296,16 +295,7 @@ def _after(word: str, prefix: str) -> str:
 
 def judge(profile: Profile, profile_path: Path, name: str, look: Look) -> tuple[Told, ...]:
     """What is worth telling of one host, seen alone."""
-    # Rules read the profile and what was found: the site of a host without any secret.
-    site = Site(
-        profile=profile,
-        profile_path=profile_path,
-        facts={name: look.facts},
-        clocks={name: look.clock},
-        credentials=Credentials(Secret(""), Secret(""), Secret("")),
-        authority=Authority(Secret(""), ""),
-        recorded={},
-    )
+    site = without_secrets(profile, profile_path, {name: look.facts}, {name: look.clock})
     told = dict(_by_preflight(site, name))
     more = [] if "existing-k3s" in told else [_about_k3s(look.facts)]
     if "clock" not in told and look.clock is not None:

@@ -1,4 +1,4 @@
-"""How the hosts of a profile are reached, and the first look at one of them."""
+"""How the hosts of a profile are reached, and what is known of them at first."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from k3s_tui.core.errors import Refused, TimedOut
 from k3s_tui.core.secret import Secret
@@ -13,7 +14,9 @@ from k3s_tui.hosts import facts
 from k3s_tui.hosts.facts import Facts
 from k3s_tui.hosts.target import Target, parse_jump
 from k3s_tui.hosts.transport import Transport
-from k3s_tui.profile.model import HostEntry, Ssh
+from k3s_tui.pki.authority import Authority
+from k3s_tui.procedure.site import Credentials, Site
+from k3s_tui.profile.model import HostEntry, Profile, Ssh
 
 DISKS = ("/var/lib", "/tmp")
 """Folders whose free space the preflight wants to know."""
@@ -113,3 +116,22 @@ async def look_at(transport: Transport, script: str) -> Look:
     answered = time.time()
     found = facts.parse(result.out)
     return Look(found, facts.skew(asked, answered, found), result.out)
+
+
+def without_secrets(
+    profile: Profile,
+    profile_path: Path,
+    facts: Mapping[str, Facts],
+    clocks: Mapping[str, tuple[float, float] | None],
+) -> Site:
+    """A site for what reads the profile and the facts only; some hosts may be missing in them."""
+    nothing = Secret("")
+    return Site(
+        profile=profile,
+        profile_path=profile_path,
+        facts=facts,
+        clocks=clocks,
+        credentials=Credentials(nothing, nothing, nothing),
+        authority=Authority(nothing, ""),
+        recorded={},
+    )
