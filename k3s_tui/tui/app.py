@@ -11,6 +11,7 @@ from pathlib import Path
 from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.screen import Screen
+from textual.worker import WorkerFailed
 
 from k3s_tui.core.errors import Exit, Interrupted, OperatorError
 from k3s_tui.engine.plan import Plan
@@ -218,6 +219,20 @@ class Wizard(App[int]):
         if controller is None or controller.progress.done is None:
             return Exit.OK
         return controller.progress.done.exit
+
+    @property
+    def crash(self) -> Exception | None:
+        """The bug that ended the screen, if one did."""
+        error = self._exception
+        return error.error if isinstance(error, WorkerFailed) else error
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Textual would print the values of variables, some of them secrets: the launcher tells."""
+        self._return_code = Exit.BUG
+        if self._exception is None:
+            self._exception = error
+            self._exception_event.set()
+        self._close_messages_no_wait()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: everything that has a key, and what needs none."""

@@ -10,8 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from k3s_tui.core.errors import Exit
-
 _LEAKS = ("TEXTUAL", "TEXTUAL_LOG", "TEXTUAL_DEBUG", "TEXTUAL_SCREENSHOT", "TEXTUAL_DRIVER")
 for _name in _LEAKS:
     # Read when textual is imported.  Its log holds every key: passwords, too.
@@ -70,10 +68,9 @@ async def _run(app: Wizard, mouse: bool) -> int:
     if controller is not None and controller.running:
         _say(f"the run goes on without a screen; its log is {controller.path}")
         await controller.wait()
-    if controller is not None and controller.error is not None:
-        raise controller.error
-    if ended == [] and code is None:
-        return Exit.BUG  # textual has told what happened
+    for bug in (app.crash, controller and controller.error):
+        if bug is not None:
+            raise bug
     if signal.SIGHUP in ended and controller is not None and controller.progress.done:
         return controller.progress.done.exit
     return code or 0

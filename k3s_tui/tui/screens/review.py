@@ -171,7 +171,6 @@ class ReviewScreen(StepScreen):
         self.app.copy_to_clipboard(self.command)
         self.notify(_("copied"))
 
-    @on(Button.Pressed, "#next")
     def action_next(self) -> None:
         if self.plan is None or self.plan.refusals:
             self.app.bell()

@@ -120,6 +120,14 @@ class StepScreen(Page):
         self.query_one("#told", Static).update(plain(_(field.help) if field else ""))
 
     @on(Button.Pressed, "#next")
+    def _next_pressed(self) -> None:
+        # A handler of a base class is called even where a subclass has one of the same name.
+        self.action_next()
+
+    @on(Button.Pressed, "#back")
+    def _back_pressed(self) -> None:
+        self.action_back()
+
     def action_next(self) -> None:
         """Go on, unless something here is wrong: then to the first field that is."""
         errors = [p for p in self.problems if p.severity == "error"]
@@ -133,7 +141,6 @@ class StepScreen(Page):
             return
         self.wizard.go_on(self.step)
 
-    @on(Button.Pressed, "#back")
     def action_back(self) -> None:
         self.wizard.go_back(self.step)
 
