@@ -15,7 +15,6 @@ from typing import TypeAlias
 
 _LARGEST_FILE = 1 << 20
 _MOST_FILES = 64
-_DEEPEST = 16
 _MOST_HOSTS = 500
 _WANTED = frozenset({"hostname", "user", "port", "proxyjump", "proxycommand", "identityfile"})
 _WORD = re.compile(r"""(?P<quote>["'])(?P<quoted>.*?)(?P=quote)|(?P<bare>[^\s"']+)""")
@@ -50,7 +49,7 @@ def read_hosts(path: Path, home: Path | None = None) -> SshHosts:
     `home` is the folder that `~` stands for.  Relative includes are below its `.ssh`.
     """
     reader = _Reader(home or Path.home())
-    reader.file(path, (), 0)
+    reader.file(path, ())
     aliases = list(reader.aliases)
     if len(aliases) > _MOST_HOSTS:
         reader.problems.append(f"{path}: only the first {_MOST_HOSTS} hosts are offered")
@@ -74,9 +73,9 @@ class _Reader:
     problems: list[str] = field(default_factory=list)
     files: int = 0
 
-    def file(self, path: Path, outer: tuple[_Condition, ...], depth: int) -> None:
+    def file(self, path: Path, outer: tuple[_Condition, ...]) -> None:
         self.files += 1
-        if self.files > _MOST_FILES or depth > _DEEPEST:
+        if self.files > _MOST_FILES:
             self.problems.append(f"{path}: too many includes; it is left out")
             return
         try:
@@ -103,9 +102,9 @@ class _Reader:
                 block = (*outer, ("*",) if always else None)
                 if not always:
                     self.problems.append(f"{where}: a Match block is not read")
-            elif key == "include":
+            elif key == "include" and self.files <= _MOST_FILES:
                 for included in self._included(words, where):
-                    self.file(included, block, depth + 1)
+                    self.file(included, block)
             elif key in _WANTED:
                 value = " ".join(words) if key == "proxycommand" else words[0]
                 self.settings.append(_Setting(block, key, value, where))
