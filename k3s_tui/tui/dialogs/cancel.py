@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical
+from textual.containers import VerticalScroll
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -21,7 +21,7 @@ class CancelDialog(Dialog[How]):
     BINDINGS = [Binding("escape", "go_on", N_("Go on"), key_display="Esc")]
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog"):
+        with VerticalScroll(classes="dialog", can_focus=False):
             yield Static(
                 _(
                     "Stop the run? Whatever you choose, the next run looks at the hosts and goes "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Button, Static
 
 from k3s_tui.tui.language import N_, _
@@ -24,7 +24,7 @@ class ConfirmDialog(Dialog[bool]):
         self._yes, self._no = yes, no
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog"):
+        with VerticalScroll(classes="dialog", can_focus=False):
             yield Static(plain(self._question))
             with Horizontal(classes="answers"):
                 yield Button(_(self._no), id="no", compact=True)

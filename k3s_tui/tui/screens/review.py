@@ -62,7 +62,8 @@ class ReviewScreen(StepScreen):
         if problems:
             self._show_problems()
         else:
-            self.action_look()
+            self._say(_("Nothing was looked at yet: this connects to the hosts, and only reads."))
+            self.query_one("#look").focus()
 
     @property
     def command(self) -> str:
