@@ -77,7 +77,11 @@ def mends(check: Check[Any]) -> bool:
 
 @dataclass(frozen=True)
 class Item:
-    """One step of the plan.  `state` is what the probe found; None when nobody could look yet."""
+    """One step of the plan.
+
+    `state` is what the probe found, or what the step promises to make of it; `found` always what
+    was found.  None when nobody could look yet.
+    """
 
     step: Step[Any]
     verdict: Verdict
@@ -86,6 +90,7 @@ class Item:
     hint: str = ""
     warning: str = ""
     state: Any = None
+    found: Any = None
 
     def event(self) -> Planned:
         return Planned(
@@ -205,12 +210,12 @@ def _judge(step: Step[Any], check: Check[Any], answer: Any, judged: dict[Step[An
         found = check.diff(answer)
 
     if found is None:
-        return Item(step, "ok", state=answer)
+        return Item(step, "ok", state=answer, found=answer)
     if isinstance(found, Change):
         # The promise, not what is there now: readers plan with what will be.
-        return Item(step, "change", found.summary, found.diff, state=found.after)
+        return Item(step, "change", found.summary, found.diff, state=found.after, found=answer)
     if found.warning:
-        return Item(step, "ok", state=answer, warning=found.text, hint=found.hint)
+        return Item(step, "ok", state=answer, found=answer, warning=found.text, hint=found.hint)
     return _as_problem(step, found, judged)
 
 

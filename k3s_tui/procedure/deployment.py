@@ -6,7 +6,6 @@ What every front end drives, and nothing of how it looks.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from types import TracebackType
 
 from k3s_tui.core.ask import Ask
 from k3s_tui.core.contract import LAPTOP, Host
-from k3s_tui.core.errors import HostKeyUnknown, TimedOut, UsageError
+from k3s_tui.core.errors import HostKeyUnknown, UsageError
 from k3s_tui.core.events import Emit
 from k3s_tui.core.secret import Redactor, Secret
 from k3s_tui.engine.connection import Connection, close_all, open_all
@@ -23,16 +22,15 @@ from k3s_tui.engine.lock import RunIdentity
 from k3s_tui.engine.look import Lookout
 from k3s_tui.engine.plan import Item, Plan, make_plan
 from k3s_tui.engine.run import Run
-from k3s_tui.hosts import facts
-from k3s_tui.hosts.facts import Facts
 from k3s_tui.hosts.facts_script import facts_script
 from k3s_tui.hosts.local import local_transport
 from k3s_tui.hosts.ssh import Connector
-from k3s_tui.hosts.target import Target, parse_jump
+from k3s_tui.hosts.target import Target
 from k3s_tui.hosts.transport import Transport
 from k3s_tui.pki.authority import Authority
 from k3s_tui.procedure import cluster
 from k3s_tui.procedure.site import Credentials, Site, peers_of
+from k3s_tui.procedure.targets import DISKS, Look, look_at, target
 from k3s_tui.profile import lockfile
 from k3s_tui.profile.lockfile import LockFile
 from k3s_tui.profile.model import Profile
@@ -40,10 +38,8 @@ from k3s_tui.profile.neighbours import lock_file
 from k3s_tui.profile.secrets import ClusterSecrets, Resolver
 
 ACCEPT_FLAG = "--accept-host-key"
-DISKS = ("/var/lib", "/tmp")
 _INTRODUCTIONS = 4
 """Hosts on one way that may be unknown: more jumps than anybody has."""
-_FACTS_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -147,7 +143,7 @@ class Deployment:
         )
         return secrets, lockfile.load(lock_file(self._order.profile_path))
 
-    async def _look_at_all(self) -> dict[str, _Look]:
+    async def _look_at_all(self) -> dict[str, Look]:
         profile = self._order.profile
         self._pins.update(lockfile.load(lock_file(self._order.profile_path)).host_keys)
         sudo = await self._sudo_password()
@@ -159,7 +155,7 @@ class Deployment:
         await open_all(self._fleet)
         script = facts_script(peers=peers_of(profile), paths=DISKS)
         looks = await asyncio.gather(
-            *(_look_at(self._fleet[Host(name)].transport, script) for name in profile.hosts)
+            *(look_at(self._fleet[Host(name)].transport, script) for name in profile.hosts)
         )
         return dict(zip(profile.hosts, looks, strict=True))
 
@@ -172,14 +168,18 @@ class Deployment:
         return password
 
     def _connect(self, name: str, sudo: Secret | None) -> Callable[[], Awaitable[Transport]]:
+        def way() -> Target:
+            profile = self._order.profile
+            return target(name, profile.ssh, profile.hosts, self._pins, sudo)
+
         async def connect() -> Transport:
             # Each host on the way, jump hosts included, may have to be introduced.
             for _ in range(_INTRODUCTIONS):
                 try:
-                    return await self._connector.connect(self._target(name, sudo))
+                    return await self._connector.connect(way())
                 except HostKeyUnknown as unknown:
                     await self._introduce(unknown)
-            return await self._connector.connect(self._target(name, sudo))
+            return await self._connector.connect(way())
 
         return connect
 
@@ -209,59 +209,9 @@ class Deployment:
                 hint=f"compare the fingerprint with the host's own, then use {ACCEPT_FLAG}",
             ) from None
 
-    def _target(self, name: str, sudo: Secret | None) -> Target:
-        profile = self._order.profile
-        entry = profile.hosts[name]
-        return Target(
-            name=name,
-            address=entry.address,
-            port=profile.ssh_port(name),
-            user=profile.ssh_user(name),
-            identity=profile.ssh.identity,
-            jump=self._jump(entry.jump),
-            become=profile.ssh.become,
-            sudo_password=sudo,
-            host_key=self._pins.get(name),
-            connect_timeout=profile.ssh.connect_timeout,
-        )
-
-    def _jump(self, through: str | None) -> Target | None:
-        """Another host of the profile, or `[user@]host[:port]`."""
-        if through is None:
-            return None
-        if through in self._order.profile.hosts:
-            return self._target(through, None)
-        return parse_jump(
-            through,
-            identity=self._order.profile.ssh.identity,
-            host_key=self._pins.get(through),
-        )
-
     async def _close(self) -> None:
         await close_all(self._fleet)
         await self._connector.close()
-
-
-@dataclass(frozen=True)
-class _Look:
-    facts: Facts
-    clock: tuple[float, float] | None
-
-
-async def _look_at(transport: Transport, script: str) -> _Look:
-    asked = time.time()
-    try:
-        async with asyncio.timeout(_FACTS_SECONDS):
-            result = await transport.exec(script)
-    except TimeoutError:
-        raise TimedOut(
-            f"it did not say what it is within {_FACTS_SECONDS} s",
-            host=transport.host.name,
-            hint="log in by hand and see what hangs there: DNS, a mount, a full disk",
-        ) from None
-    answered = time.time()
-    found = facts.parse(result.out)
-    return _Look(found, facts.skew(asked, answered, found))
 
 
 async def _local() -> Transport:

@@ -60,7 +60,8 @@ def replay(path: Path) -> Iterator[AnyEvent]:
 
 
 def _read(path: Path) -> Past | None:
-    began, ended, open_steps = 0.0, None, {}
+    began, ended = 0.0, None
+    open_steps: dict[str, None] = {}
     try:
         if path.stat().st_size > _LARGEST:
             return None
