@@ -64,6 +64,8 @@ class Wizard(App[int]):
         self.ask = DialogAsk(self)
         self.visited: set[str] = set()
         self.run_controller: RunController | None = None
+        self.plan: Plan | None = None
+        """What the last look at the hosts found."""
         self._draft: Draft | None = None
         self._secrets: Resolver | None = None
         loaded = themes.load(themes.user_folder())
@@ -110,6 +112,7 @@ class Wizard(App[int]):
     def work_on(self, draft: Draft) -> None:
         """Take up a profile."""
         self._draft = draft
+        self.plan = None
         self._secrets = Resolver(
             draft.path, self.ask, passphrase_file=self.settings.passphrase_file
         )

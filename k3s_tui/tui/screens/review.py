@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterable
 from typing import Any
@@ -15,13 +16,16 @@ from textual.widgets.tree import TreeNode
 
 from k3s_tui.core.errors import CredentialsError, OperatorError
 from k3s_tui.engine.plan import Item, Plan
+from k3s_tui.procedure.estimate import estimate
 from k3s_tui.procedure.secrets import make_secrets
 from k3s_tui.procedure.verbs import Hints, ending_of
+from k3s_tui.procedure.weaknesses import single_points
 from k3s_tui.profile.neighbours import secrets_file
-from k3s_tui.tui import glyphs
+from k3s_tui.profile.problem import ProfileProblem
+from k3s_tui.tui import glyphs, problems, weaknesses
+from k3s_tui.tui.dialogs.confirm import ConfirmDialog
 from k3s_tui.tui.dialogs.new_passphrase import NewPassphraseDialog
-from k3s_tui.tui.language import N_, _
-from k3s_tui.tui.problems import tell
+from k3s_tui.tui.language import N_, _, ngettext
 from k3s_tui.tui.screens.step import StepScreen
 from k3s_tui.tui.steps import responsible_for
 from k3s_tui.tui.text import plain
@@ -29,18 +33,18 @@ from k3s_tui.tui.text import plain
 
 class ReviewScreen(StepScreen):
     BINDINGS = [
-        Binding("p", "look", N_("Look again")),
+        Binding("p", "look", N_("Look at the hosts")),
         Binding("y", "copy_command", N_("Copy command")),
     ]
     HELP = N_(
         "k3s-tui looks at every host and says what it would change. Nothing is changed before you "
-        "start the run."
+        "start the run. 'later' is known only when what comes before it is done."
     )
 
     plan: Plan | None = None
 
     def body(self) -> Iterable[Any]:
-        yield Static(id="command")
+        yield Static(plain(f"$ {self.command}"), id="command")
         yield Static(id="verdict")
         with Horizontal(id="panes"):
             yield Tree("", id="plan")
@@ -52,116 +56,133 @@ class ReviewScreen(StepScreen):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.query_one("#next", Button).label = _("Start the run")
-        self.query_one("#next", Button).disabled = True
+        start = self.query_one("#next", Button)
+        start.label = _("Start …")
+        start.disabled = True
         tree = self.query_one(Tree)
         tree.show_root = False
         tree.guide_depth = 2
-        self.query_one("#command", Static).update(plain(f"$ {self.command}"))
-        problems = [p for p in self.draft.problems() if p.severity == "error"]
-        if problems:
-            self._show_problems()
-        else:
-            self._say(_("Nothing was looked at yet: this connects to the hosts, and only reads."))
-            self.query_one("#look").focus()
+        if any(problem.severity == "error" for problem in self.draft.problems()):
+            self._say(_("The profile is not right yet. Enter leads to where it is."), wrong=True)
+            self._list_problems()
+            self.query_one("#look", Button).disabled = True
+            tree.focus()
+            return
+        self._say(_("Nothing was looked at yet: this connects to the hosts, and only reads."))
+        self._list_weaknesses()
+        self.query_one("#look", Button).focus()
 
     @property
     def command(self) -> str:
         """The same run without the wizard."""
         return shlex.join(["k3s-tui", "apply", str(self.draft.path)])
 
-    def _show_problems(self) -> None:
-        self._say(_("The profile is not right yet:"), wrong=True)
+    def _list_problems(self) -> None:
         tree = self.query_one(Tree)
         tree.clear()
         for problem in self.draft.problems():
             step = responsible_for(problem.path)
-            label = f"{_(step.title)}: {problem.where}: {tell(problem)}"
-            tree.root.add_leaf(Text(label), data=step.id)
-        self.query_one("#look", Button).disabled = True
-        tree.focus()
+            state = glyphs.glyph("problem" if problem.severity == "error" else "warning")
+            label = f"{state} {_(step.title)}: {problem.where}: {problems.tell(problem)}"
+            tree.root.add_leaf(Text(label), data=problem)
+
+    def _list_weaknesses(self) -> None:
+        """What the operator is to know, whatever the hosts say."""
+        tree = self.query_one(Tree)
+        found = single_points(self.draft.checked.profile)
+        if not found:
+            return
+        node = tree.root.add(
+            Text(f"{glyphs.glyph('warning')} {_('Single points of failure')}: {len(found)}"),
+            expand=True,
+        )
+        for weakness in found:
+            text = weaknesses.tell(weakness)
+            node.add_leaf(Text(text), data=text)
 
     @on(Tree.NodeSelected)
     def _mend(self, event: Tree.NodeSelected[Any]) -> None:
-        if isinstance(event.node.data, str):
-            self.wizard.visited.add(event.node.data)
-            self.wizard.go(event.node.data)
+        if isinstance(event.node.data, ProfileProblem):
+            step = responsible_for(event.node.data.path).id
+            self.wizard.visited.add(step)
+            self.wizard.go(step)
 
     @on(Tree.NodeHighlighted)
     def _detail(self, event: Tree.NodeHighlighted[Any]) -> None:
-        item = event.node.data
-        if isinstance(item, Item):
-            parts = [item.step.id, item.summary, item.warning, item.diff]
-            if item.hint:
-                parts.append(f"{_('try')}: {item.hint}")
-            self.query_one("#diff", Static).update(plain("\n".join(p for p in parts if p)))
+        self.query_one("#diff", Static).update(plain(_whole(event.node.data)))
 
     @on(Button.Pressed, "#look")
     def action_look(self) -> None:
-        self.look()
+        if self.draft.valid:
+            self.look()
 
-    @work(exclusive=True, exit_on_error=True)
+    @work(exclusive=True)
     async def look(self) -> None:
         """Save the profile, make its secrets, look at every host."""
-        wizard = self.wizard
-        self.query_one("#next", Button).disabled = True
+        start = self.query_one("#next", Button)
+        start.disabled = True
         try:
             profile = self.draft.save()
-            self._say(_("opening the secret store"))
+            self._say(_("opening the secret store …"))
             await self._prepare_secrets()
-            self._say(_("looking at the hosts"))
-            self.plan = await wizard.controller(profile).plan()
+            self._say(_("looking at the hosts …"))
+            self.plan = await self.wizard.controller(profile).plan()
         except (OperatorError, ExceptionGroup, OSError) as error:
             told = ending_of(error, Hints())
             if told is None:
                 raise
-            self._say("\n".join(part for part in (told.error, told.hint) if part), wrong=True)
+            hints = [f"{_('try')}: {hint}" for hint in told.hint.splitlines()]
+            self._say("\n".join([told.error, *hints]), wrong=True)
             return
+        self.wizard.plan = self.plan
         self._show_plan(self.plan)
+        if not self.plan.refusals:
+            start.disabled = False
+            start.focus()
 
     async def _prepare_secrets(self) -> None:
-        draft, wizard = self.draft, self.wizard
-        profile = draft.checked.profile
-        secrets = wizard.secrets
+        """Secrets are made here and never later: a run without them is refused."""
+        draft, secrets = self.draft, self.wizard.secrets
         store = secrets_file(draft.path)
         if not store.exists() and secrets.passphrase_file is None:
-            chosen = await wizard.ask.show(NewPassphraseDialog(str(store)))
+            chosen = await self.wizard.ask.show(NewPassphraseDialog(str(store)))
             if chosen is None:
                 raise CredentialsError(_("without a passphrase there is no place for the secrets"))
             secrets.choose(chosen)
-        await make_secrets(profile, draft.path, secrets, draft.secrets)
+        await make_secrets(draft.checked.profile, draft.path, secrets, draft.secrets)
         draft.secrets.clear()
 
     def _show_plan(self, plan: Plan) -> None:
+        if plan.refusals:
+            said = ngettext(
+                "{n} thing stands against it; nothing was touched",
+                "{n} things stand against it; nothing was touched",
+                len(plan.refusals),
+            ).format(n=len(plan.refusals))
+        else:
+            said = _(
+                "{changes} to change, {later} known when others are done, {ok} as wanted; {took}"
+            ).format(
+                changes=len(plan.with_verdict("change")),
+                later=len(plan.with_verdict("later")),
+                ok=len(plan.with_verdict("ok")),
+                took=_minutes(*estimate(plan)),
+            )
+        self._say(said, wrong=bool(plan.refusals))
         tree = self.query_one(Tree)
         tree.clear()
         nodes: dict[str, TreeNode[Any]] = {}
-        for item in plan.items.values():
+        for item in sorted(plan.items.values(), key=lambda item: item.verdict != "problem"):
             if item.verdict == "ok" and not item.warning:
                 continue
             host = item.step.host.name
             if host not in nodes:
                 nodes[host] = tree.root.add(Text(host), expand=True)
             state = "warning" if item.warning else item.verdict
-            what = item.step.id.split("/", 1)[-1]
+            what = item.step.id.partition("/")[2]
             summary = item.warning or item.summary
             nodes[host].add_leaf(Text(f"{glyphs.labelled(state)} {what}: {summary}"), data=item)
-        changes, later = len(plan.with_verdict("change")), len(plan.with_verdict("later"))
-        ok = len(plan.with_verdict("ok"))
-        if plan.refusals:
-            self._say(
-                _("{n} reasons against it; nothing was touched").format(n=len(plan.refusals)),
-                wrong=True,
-            )
-        else:
-            self._say(
-                _("{changes} to change, {later} known when others are done, {ok} as wanted").format(
-                    changes=changes, later=later, ok=ok
-                )
-            )
-            start = self.query_one("#next", Button)
-            start.disabled = False
-            start.focus()
+        self._list_weaknesses()
 
     def _say(self, text: str, *, wrong: bool = False) -> None:
         verdict = self.query_one("#verdict", Static)
@@ -170,24 +191,46 @@ class ReviewScreen(StepScreen):
 
     def action_copy_command(self) -> None:
         self.app.copy_to_clipboard(self.command)
-        self.notify(_("copied"))
+        self.notify(_("copied"), markup=False)
 
     def action_next(self) -> None:
         if self.plan is None or self.plan.refusals:
             self.app.bell()
             return
-        self.start()
+        self.confirm(self.plan)
 
     @work(exclusive=True)
-    async def start(self) -> None:
-        """The confirmation, and then the run."""
-        from k3s_tui.tui.dialogs.confirm import ConfirmDialog
-
-        assert self.plan is not None
-        number = len(self.plan.with_verdict("change")) + len(self.plan.with_verdict("later"))
-        question = _("{n} steps may change these hosts. Start?").format(n=number)
+    async def confirm(self, plan: Plan) -> None:
+        """The last question before hosts are changed."""
+        number = len(plan.with_verdict("change")) + len(plan.with_verdict("later"))
+        question = ngettext(
+            "{n} step may change these hosts. Start?",
+            "{n} steps may change these hosts. Start?",
+            number,
+        ).format(n=number)
         if await self.wizard.ask.show(ConfirmDialog(question, yes=N_("Start"), no=N_("Not yet"))):
-            self.wizard.start_run(self.draft.checked.profile, self.plan)
+            self.wizard.start_run(self.draft.checked.profile, plan)
+
+
+def _whole(data: object) -> str:
+    """Everything that is known of a line of the plan."""
+    if isinstance(data, Item):
+        parts = [data.step.id, data.summary, data.warning, data.diff]
+        if data.hint:
+            parts.append(f"{_('try')}: {data.hint}")
+        return "\n".join(part for part in parts if part)
+    if isinstance(data, ProfileProblem):
+        return problems.tell(data)
+    return data if isinstance(data, str) else ""
+
+
+def _minutes(low: float, high: float) -> str:
+    """A span of time as people say it."""
+    if high < 90:
+        return _("about {low} to {high} s").format(low=round(low), high=round(high))
+    return _("about {low} to {high} min").format(
+        low=max(1, round(low / 60)), high=math.ceil(high / 60)
+    )
 
 
 SCREEN = ReviewScreen
