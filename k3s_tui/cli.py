@@ -53,7 +53,7 @@ class _Group(click.Group):
 @click.option("--ascii", is_flag=True, help="Draw the wizard with ASCII characters alone.")
 @click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal.")
 @click.pass_context
-def cli(context: click.Context, **looks: Any) -> None:
+def cli(context: click.Context, /, **looks: Any) -> None:
     """From bare Linux hosts to a highly available K3s cluster on external PostgreSQL.
 
     Without a command, or with a profile alone, it opens the wizard.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import getpass
-import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,15 +12,14 @@ from textual.binding import Binding
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
-from k3s_tui.core.errors import Exit, Interrupted, OperatorError
+from k3s_tui.core.errors import Exit, OperatorError
 from k3s_tui.engine.plan import Plan
-from k3s_tui.procedure.verbs import Hints
 from k3s_tui.profile.model import Profile
-from k3s_tui.profile.neighbours import kubeconfig_file
 from k3s_tui.profile.secrets import Resolver
 from k3s_tui.tui import glyphs, language, themes
 from k3s_tui.tui.ask import DialogAsk
-from k3s_tui.tui.controller import RunController
+from k3s_tui.tui.backend import Backend, Engine
+from k3s_tui.tui.controller import Watched
 from k3s_tui.tui.draft import Draft
 from k3s_tui.tui.language import N_, _
 from k3s_tui.tui.steps import STEPS, WizardStep, number
@@ -39,6 +37,8 @@ class Settings:
     folder: Path = field(default_factory=Path.cwd)
     """Where profiles are looked for, and new ones written."""
     passphrase_file: Path | None = None
+    backend: Callable[[Draft, Resolver, DialogAsk], Backend] | None = None
+    """Makes who does the work, for a demo without hosts."""
     notes: tuple[str, ...] = ()
     """What there is to say about the start, such as a language that cannot be shown."""
 
@@ -63,11 +63,12 @@ class Wizard(App[int]):
         self.settings = settings
         self.ask = DialogAsk(self)
         self.visited: set[str] = set()
-        self.run_controller: RunController | None = None
+        self.run_controller: Watched | None = None
         self.plan: Plan | None = None
         """What the last look at the hosts found."""
         self._draft: Draft | None = None
         self._secrets: Resolver | None = None
+        self._backend: Backend | None = None
         loaded = themes.load(themes.user_folder())
         for theme in loaded.themes:
             self.register_theme(theme)
@@ -87,6 +88,12 @@ class Wizard(App[int]):
         """Asks for the passphrase once, for as long as one works on this profile."""
         assert self._secrets is not None
         return self._secrets
+
+    @property
+    def backend(self) -> Backend:
+        """Who looks at the hosts of this profile, and changes them."""
+        assert self._backend is not None
+        return self._backend
 
     def on_mount(self) -> None:
         self.theme = themes.default_theme(self.ansi_environment)
@@ -116,6 +123,8 @@ class Wizard(App[int]):
         self._secrets = Resolver(
             draft.path, self.ask, passphrase_file=self.settings.passphrase_file
         )
+        make = self.settings.backend or Engine
+        self._backend = make(draft, self._secrets, self.ask)
         self.visited = set()
         if draft.path.exists():
             self.visited = {step.id for step in STEPS if step.places}
@@ -150,28 +159,9 @@ class Wizard(App[int]):
         wrong = any(p.severity == "error" for p in self.draft.problems(*step.places))
         return glyphs.glyph("problem" if wrong else "ok")
 
-    def controller(self, profile: Profile) -> RunController:
-        """For one plan or one run of this profile."""
-        command = shlex.join(["k3s-tui", "apply", str(self.draft.path)])
-        kubeconfig = shlex.quote(str(kubeconfig_file(self.draft.path)))
-        hints = Hints(
-            resume=f"run again to resume: {command}",
-            use=f"KUBECONFIG={kubeconfig} kubectl get nodes",
-        )
-        return RunController(self.draft.path, profile, self.secrets, self.ask, hints)
-
     def start_run(self, profile: Profile, reviewed: Plan) -> None:
-        """Carry out what was reviewed; if the hosts have changed since then, ask again."""
-
-        async def confirm(found: Plan) -> None:
-            if announced(found) <= announced(reviewed):
-                return
-            question = _("The hosts have changed since you saw the plan. Go on all the same?")
-            if not await self.ask.confirm(question, flag="--yes"):
-                raise Interrupted("not confirmed; nothing was changed")
-
-        self.run_controller = self.controller(profile)
-        self.run_controller.start(confirm)
+        """Carry out what was reviewed, and watch it."""
+        self.run_controller = self.backend.start(profile, reviewed)
         self.show_run()
 
     def show_run(self) -> None:
@@ -224,7 +214,7 @@ class Wizard(App[int]):
         return controller.progress.done.exit
 
     @property
-    def crash(self) -> Exception | None:
+    def crash(self) -> BaseException | None:
         """The bug that ended the screen, if one did."""
         error = self._exception
         return error.error if isinstance(error, WorkerFailed) else error
@@ -262,12 +252,3 @@ class Wizard(App[int]):
         language.use(code)
         await self.screen.recompose()
         self.screen.refresh_bindings()
-
-
-def announced(plan: Plan) -> set[tuple[str, str, str]]:
-    """What a plan says of the steps that may change something."""
-    return {
-        (item.step.id, item.summary, item.diff)
-        for item in plan.items.values()
-        if item.verdict in ("change", "later")
-    }

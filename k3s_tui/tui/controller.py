@@ -32,12 +32,18 @@ class Watched(Protocol):
     log: LogBuffer
     path: Path | None
     """Where its events are written down."""
+    error: Exception | None
+    """A bug that ended it; everything else is its last event."""
 
     @property
     def running(self) -> bool: ...
 
     def stop(self) -> bool:
         """Gently; again, hard.  False when there is nothing to stop."""
+        ...
+
+    async def wait(self) -> None:
+        """Until it has ended."""
         ...
 
 

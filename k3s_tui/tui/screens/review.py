@@ -14,17 +14,14 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Button, Static, Tree
 from textual.widgets.tree import TreeNode
 
-from k3s_tui.core.errors import CredentialsError, OperatorError
+from k3s_tui.core.errors import OperatorError
 from k3s_tui.engine.plan import Item, Plan
 from k3s_tui.procedure.estimate import estimate
-from k3s_tui.procedure.secrets import make_secrets
 from k3s_tui.procedure.verbs import Hints, ending_of
 from k3s_tui.procedure.weaknesses import single_points
-from k3s_tui.profile.neighbours import secrets_file
 from k3s_tui.profile.problem import ProfileProblem
 from k3s_tui.tui import glyphs, problems, weaknesses
 from k3s_tui.tui.dialogs.confirm import ConfirmDialog
-from k3s_tui.tui.dialogs.new_passphrase import NewPassphraseDialog
 from k3s_tui.tui.language import N_, _, ngettext
 from k3s_tui.tui.screens.step import StepScreen
 from k3s_tui.tui.steps import responsible_for
@@ -122,11 +119,10 @@ class ReviewScreen(StepScreen):
         start = self.query_one("#next", Button)
         start.disabled = True
         try:
-            profile = self.draft.save()
             self._say(_("opening the secret store …"))
-            await self._prepare_secrets()
+            profile = await self.wizard.backend.prepare(self.draft)
             self._say(_("looking at the hosts …"))
-            self.plan = await self.wizard.controller(profile).plan()
+            self.plan = await self.wizard.backend.plan(profile)
         except (OperatorError, ExceptionGroup, OSError) as error:
             told = ending_of(error, Hints())
             if told is None:
@@ -140,18 +136,6 @@ class ReviewScreen(StepScreen):
             start.disabled = False
             start.focus()
 
-    async def _prepare_secrets(self) -> None:
-        """Secrets are made here and never later: a run without them is refused."""
-        draft, secrets = self.draft, self.wizard.secrets
-        store = secrets_file(draft.path)
-        if not store.exists() and secrets.passphrase_file is None:
-            chosen = await self.wizard.ask.show(NewPassphraseDialog(str(store)))
-            if chosen is None:
-                raise CredentialsError(_("without a passphrase there is no place for the secrets"))
-            secrets.choose(chosen)
-        await make_secrets(draft.checked.profile, draft.path, secrets, draft.secrets)
-        draft.secrets.clear()
-
     def _show_plan(self, plan: Plan) -> None:
         if plan.refusals:
             said = ngettext(
@@ -159,6 +143,8 @@ class ReviewScreen(StepScreen):
                 "{n} things stand against it; nothing was touched",
                 len(plan.refusals),
             ).format(n=len(plan.refusals))
+        elif not plan.pending:
+            said = _("everything is as wanted: {ok} steps").format(ok=len(plan.items))
         else:
             said = _(
                 "{changes} to change, {later} known when others are done, {ok} as wanted; {took}"
@@ -203,11 +189,15 @@ class ReviewScreen(StepScreen):
     async def confirm(self, plan: Plan) -> None:
         """The last question before hosts are changed."""
         number = len(plan.with_verdict("change")) + len(plan.with_verdict("later"))
-        question = ngettext(
-            "{n} step may change these hosts. Start?",
-            "{n} steps may change these hosts. Start?",
-            number,
-        ).format(n=number)
+        question = (
+            _("Nothing is to be changed. Verify the cluster?")
+            if not number
+            else ngettext(
+                "{n} step may change these hosts. Start?",
+                "{n} steps may change these hosts. Start?",
+                number,
+            ).format(n=number)
+        )
         if await self.wizard.ask.show(ConfirmDialog(question, yes=N_("Start"), no=N_("Not yet"))):
             self.wizard.start_run(self.draft.checked.profile, plan)
 

@@ -22,8 +22,10 @@ class TitleBar(Static):
 
     def on_mount(self) -> None:
         wizard = cast("Wizard", self.app)
-        name = str(wizard.draft.path) if wizard.has_draft else ""
-        self.update(plain(f"k3s-tui  {name}"))
+        parts = ["k3s-tui"]
+        if wizard.has_draft:
+            parts += [str(wizard.draft.path), wizard.backend.note]
+        self.update(plain("  ".join(part for part in parts if part)))
 
 
 class StepBar(Horizontal):

@@ -1,0 +1,98 @@
+"""Who does what the wizard has collected: the engine on real hosts, or a recording of it."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Protocol
+
+from k3s_tui.core.errors import CredentialsError, Interrupted
+from k3s_tui.engine.plan import Plan
+from k3s_tui.procedure.secrets import make_secrets
+from k3s_tui.procedure.verbs import Hints
+from k3s_tui.profile.model import Profile
+from k3s_tui.profile.neighbours import kubeconfig_file, secrets_file
+from k3s_tui.profile.secrets import Resolver
+from k3s_tui.tui.controller import RunController, Watched
+from k3s_tui.tui.dialogs.new_passphrase import NewPassphraseDialog
+from k3s_tui.tui.draft import Draft
+from k3s_tui.tui.language import _
+
+if TYPE_CHECKING:
+    from k3s_tui.tui.ask import DialogAsk
+
+
+class Backend(Protocol):
+    """`note` is said in the title of every screen; '' for real hosts."""
+
+    note: str
+
+    async def prepare(self, draft: Draft) -> Profile:
+        """Save the profile, and see to it that its secrets are there."""
+        ...
+
+    async def plan(self, profile: Profile) -> Plan:
+        """Look at the hosts, and change nothing.  Raises OperatorError, or a group of them."""
+        ...
+
+    def start(self, profile: Profile, reviewed: Plan) -> Watched:
+        """Carry out what was reviewed."""
+        ...
+
+
+class Engine:
+    """Real hosts.  Asks for the passphrase once, for as long as one works on a profile."""
+
+    note = ""
+
+    def __init__(self, draft: Draft, secrets: Resolver, ask: DialogAsk) -> None:
+        self._draft = draft
+        self._secrets = secrets
+        self._ask = ask
+
+    async def prepare(self, draft: Draft) -> Profile:
+        """Secrets are made here and never later: a run without them is refused."""
+        profile = draft.save()
+        store = secrets_file(draft.path)
+        if not store.exists() and self._secrets.passphrase_file is None:
+            chosen = await self._ask.show(NewPassphraseDialog(str(store)))
+            if chosen is None:
+                raise CredentialsError(_("without a passphrase there is no place for the secrets"))
+            self._secrets.choose(chosen)
+        await make_secrets(profile, draft.path, self._secrets, draft.secrets)
+        draft.secrets.clear()
+        return profile
+
+    async def plan(self, profile: Profile) -> Plan:
+        return await self._controller(profile).plan()
+
+    def start(self, profile: Profile, reviewed: Plan) -> RunController:
+        """If the hosts have changed since the review, it is asked again."""
+
+        async def confirm(found: Plan) -> None:
+            if announced(found) <= announced(reviewed):
+                return
+            question = _("The hosts have changed since you saw the plan. Go on all the same?")
+            if not await self._ask.confirm(question, flag="--yes"):
+                raise Interrupted("not confirmed; nothing was changed")
+
+        controller = self._controller(profile)
+        controller.start(confirm)
+        return controller
+
+    def _controller(self, profile: Profile) -> RunController:
+        path = self._draft.path
+        kubeconfig = shlex.quote(str(kubeconfig_file(path)))
+        hints = Hints(
+            resume=f"run again to resume: {shlex.join(['k3s-tui', 'apply', str(path)])}",
+            use=f"KUBECONFIG={kubeconfig} kubectl get nodes",
+        )
+        return RunController(path, profile, self._secrets, self._ask, hints)
+
+
+def announced(plan: Plan) -> set[tuple[str, str, str]]:
+    """What a plan says of the steps that may change something."""
+    return {
+        (item.step.id, item.summary, item.diff)
+        for item in plan.items.values()
+        if item.verdict in ("change", "later")
+    }
