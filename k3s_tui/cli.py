@@ -70,20 +70,52 @@ def cli(context: click.Context, /, **looks: Any) -> None:
 def _wizard(
     looks: dict[str, Any], profile: Path | None = None, passphrase_file: Path | None = None
 ) -> int:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        import shlex
+    import shlex
 
-        from k3s_tui.core.errors import UsageError
-
-        name = shlex.quote(str(profile)) if profile else "PROFILE"
-        raise UsageError(
-            "the wizard needs a terminal",
-            hint=f"without one: k3s-tui check {name}, k3s-tui plan {name}, "
-            f"k3s-tui apply {name} --yes",
-        )
+    name = shlex.quote(str(profile)) if profile else "PROFILE"
+    _insist_on_terminal(f"k3s-tui check {name}, k3s-tui plan {name}, k3s-tui apply {name} --yes")
     from k3s_tui.tui.launch import Looks, start
 
     return start(profile, passphrase_file=passphrase_file, looks=Looks(**looks))
+
+
+def _insist_on_terminal(instead: str) -> None:
+    """Textual would start without one, and hang."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        from k3s_tui.core.errors import UsageError
+
+        raise UsageError("the wizard needs a terminal", hint=f"without one: {instead}")
+
+
+@cli.command()
+@click.option("--autoplay", is_flag=True, help="It presses its keys itself.")
+@click.option("--lab", is_flag=True, help="On the lab's real hosts: root, Linux, a checkout.")
+@click.pass_obj
+def demo(looks: dict[str, Any], autoplay: bool, lab: bool) -> int:
+    """The wizard over a recording of a real run: no hosts, nothing is changed."""
+    _insist_on_terminal("k3s-tui apply --help")
+    if lab:
+        return _lab_demo()
+    from k3s_tui.tui.launch import Looks
+    from k3s_tui.tui.launch import demo as play
+
+    return play(autoplay=autoplay, looks=Looks(**looks))
+
+
+def _lab_demo() -> int:
+    """The lab is a part of the tests, and so of a checkout."""
+    import subprocess
+
+    from k3s_tui.core.errors import UsageError
+
+    checkout = Path(__file__).parents[1]
+    if not (checkout / "tests" / "lab").is_dir():
+        raise UsageError(
+            "the lab is part of the source, and this is not a checkout of it",
+            hint="k3s-tui demo shows a recording of it",
+        )
+    lab = [sys.executable, "-m", "tests.lab", "demo"]
+    return subprocess.run(lab, cwd=checkout, check=False).returncode
 
 
 @cli.command()

@@ -176,6 +176,13 @@ class Wizard(App[int]):
         self._show(FinishScreen())
 
     @property
+    def current_step(self) -> str:
+        """The step on the screen; '' when it is something else."""
+        from k3s_tui.tui.screens.step import StepScreen
+
+        return self.screen.step.id if isinstance(self.screen, StepScreen) else ""
+
+    @property
     def _in_wizard(self) -> bool:
         return self.has_draft and not (self.run_controller and self.run_controller.running)
 

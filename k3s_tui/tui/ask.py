@@ -28,14 +28,17 @@ class DialogAsk:
         """Raises CredentialsError when nothing is entered, or nobody is there."""
         answer = None if self.gone else await self.show(SecretDialog(question))
         if not answer:
-            raise CredentialsError(f"{question}: nothing was entered", hint=f"try again, or {flag}")
+            raise CredentialsError(
+                f"{question}: nothing was entered", hint=f"try again, or use {flag}"
+            )
         return answer
 
     async def confirm(self, question: str, *, flag: str) -> bool:
         """Raises UsageError when nobody is there."""
         if self.gone:
             raise UsageError(f"there is no terminal to ask on: {question}", hint=f"use {flag}")
-        return bool(await self.show(ConfirmDialog(question)))
+        answer: bool | None = await self.show(ConfirmDialog(question))
+        return answer is True
 
     async def show(self, dialog: Dialog[T]) -> T | None:
         """The dialog's answer.  Unlike a screen's own waiting, this works from the run's task."""

@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 
 
 class Backend(Protocol):
-    """`note` is said in the title of every screen; '' for real hosts."""
+    """What the wizard drives, once it has collected."""
 
-    note: str
+    @property
+    def note(self) -> str:
+        """What every screen's title says of it; '' for real hosts."""
+        ...
 
     async def prepare(self, draft: Draft) -> Profile:
         """Save the profile, and see to it that its secrets are there."""

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,11 @@ for _name in _LEAKS:
     # Read when textual is imported.  Its log holds every key: passwords, too.
     os.environ.pop(_name, None)
 
+from textual.app import AutopilotCallbackType  # noqa: E402
+
 from k3s_tui.tui import glyphs, language  # noqa: E402
 from k3s_tui.tui.app import Settings, Wizard  # noqa: E402
+from k3s_tui.tui.autoplay import walk  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -37,18 +41,36 @@ def start(
     ends it gently first.  Either way the next run resumes.  Raises ProfileInvalid for a profile
     that cannot be read at all.
     """
+    notes = _prepare(looks)
+    wizard = Wizard(Settings(profile, passphrase_file=passphrase_file, notes=notes))
+    return asyncio.run(_run(wizard, looks))
+
+
+def demo(*, autoplay: bool = False, looks: Looks = Looks()) -> int:
+    """Run the wizard over a recording of a real run, in a folder that is deleted afterwards.
+
+    With `autoplay` it presses its keys itself.
+    """
+    from k3s_tui.tui.replay import DEMO, Recorded, recorded
+
+    notes = _prepare(looks)
+    events = recorded()
+    with tempfile.TemporaryDirectory(prefix="k3s-tui-demo-") as folder:
+        profile = Path(folder) / "how-to.toml"
+        profile.write_text((DEMO / "how-to.toml").read_text())
+        settings = Settings(profile, Path(folder), backend=lambda *_: Recorded(events), notes=notes)
+        return asyncio.run(_run(Wizard(settings), looks, walk if autoplay else None))
+
+
+def _prepare(looks: Looks) -> tuple[str, ...]:
+    """Choose language and glyphs; returns what there is to say about it."""
     choice = language.choose(looks.lang, os.environ)
     language.use(choice.code)
     glyphs.use_ascii(looks.ascii)
-    settings = Settings(
-        profile,
-        passphrase_file=passphrase_file,
-        notes=(choice.note,) if choice.note else (),
-    )
-    return asyncio.run(_run(Wizard(settings), mouse=not looks.no_mouse))
+    return (choice.note,) if choice.note else ()
 
 
-async def _run(app: Wizard, mouse: bool) -> int:
+async def _run(app: Wizard, looks: Looks, pilot: AutopilotCallbackType | None = None) -> int:
     ended: list[int] = []
 
     def leave(number: signal.Signals) -> None:
@@ -63,14 +85,14 @@ async def _run(app: Wizard, mouse: bool) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             loop.add_signal_handler(number, leave, number)
-    code = await app.run_async(mouse=mouse)
+    code = await app.run_async(mouse=not looks.no_mouse, auto_pilot=pilot)
     controller = app.run_controller
     if controller is not None and controller.running:
         _say(f"the run goes on without a screen; its log is {controller.path}")
         await controller.wait()
-    for bug in (app.crash, controller and controller.error):
-        if bug is not None:
-            raise bug
+    bug = app.crash or (controller.error if controller is not None else None)
+    if bug is not None:
+        raise bug
     if signal.SIGHUP in ended and controller is not None and controller.progress.done:
         return controller.progress.done.exit
     return code or 0

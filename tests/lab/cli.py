@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import demo, network, releases
+from . import demo, network, record, releases
 from .command import LabError
 from .lab import Lab, in_use
 
@@ -31,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         if arguments.verb == "demo":
             return demo.run(lab)
+        if arguments.verb == "record":
+            return record.run(lab)
         if arguments.verb == "shell":
             return lab.host(arguments.host).shell()
         if arguments.verb == "status":
@@ -57,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     shell = verbs.add_parser("shell", help="a root shell in a host")
     shell.add_argument("host")
     verbs.add_parser("demo", help="bring it up, run the main job on it, show it, take it down")
+    verbs.add_parser("record", help="make the run that k3s-tui demo replays anew")
     verbs.add_parser("status", help="hosts, addresses, pids, whether SSH answers")
     run = verbs.add_parser("run", help="run a command in the lab's network: run -- CMD ARG…")
     run.add_argument("command", nargs=argparse.REMAINDER)

@@ -39,6 +39,8 @@ def _show(lab: Lab, product: Product) -> int:
             else "K3s is a STAND-IN that keeps its contract; everything else is real."
         )
     )
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        return _wizard(lab, product)
     apply = ("apply", product.profile, "--yes")
     for words in (("secret", "init", product.profile), ("plan", product.profile), apply):
         status = _tell(product, *words)
@@ -48,6 +50,14 @@ def _show(lab: Lab, product: Product) -> int:
     status = _tell(product, *apply)
     print("\n$ kubectl get nodes -o wide    (on k3s-server-1)", flush=True)
     print(lab.host("k3s-server-1").sh("k3s kubectl get nodes -o wide"), flush=True)
+    return status
+
+
+def _wizard(lab: Lab, product: Product) -> int:
+    """On a terminal: the wizard, with everything filled in."""
+    status = _tell(product, product.profile)
+    nodes = lab.host("k3s-server-1").sh("k3s kubectl get nodes -o wide 2>/dev/null || true")
+    print(nodes or "There is no cluster yet.", flush=True)
     return status
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -48,7 +49,7 @@ class Operator:
             await self.pilot.pause()
             await asyncio.sleep(0.01)
 
-    async def on(self, screen: type[S]) -> S:
+    async def on(self, screen: builtins.type[S]) -> S:
         """Wait until such a screen or dialog is on top."""
         await self.until(lambda: isinstance(self.wizard.screen, screen), screen.__name__)
         await self.pilot.pause()

@@ -56,6 +56,7 @@ class Field(Vertical):
         self._choices = choices
         self._placeholder = placeholder
         self._default = default
+        self._typed_before: Any = None
 
     def compose(self) -> ComposeResult:
         with Horizontal(classes="entry"):

@@ -24,7 +24,7 @@ class TitleBar(Static):
         wizard = cast("Wizard", self.app)
         parts = ["k3s-tui"]
         if wizard.has_draft:
-            parts += [str(wizard.draft.path), wizard.backend.note]
+            parts += [wizard.draft.path.name, wizard.backend.note]
         self.update(plain("  ".join(part for part in parts if part)))
 
 

@@ -1,0 +1,130 @@
+"""The demo: the wizard over a recording of a real run, without hosts, network or privilege."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from k3s_tui.core.contract import Host, Probe, Step
+from k3s_tui.core.errors import Exit
+from k3s_tui.core.events import AnyEvent, Line, Planned, RunDone, StepDone
+from k3s_tui.engine.plan import Item, Plan
+from k3s_tui.procedure.history import replay
+from k3s_tui.profile.model import Profile
+from k3s_tui.tui.draft import Draft
+from k3s_tui.tui.language import N_, _
+from k3s_tui.tui.progress import Progress
+from k3s_tui.tui.widgets.log_buffer import LogBuffer
+
+DEMO = files("k3s_tui") / "demo"
+"""`how-to.toml`, and `how-to.jsonl`: what a run of it said in the lab, over a stand-in K3s."""
+
+NOTE = N_("DEMO: a recording, no hosts")
+
+
+def recorded() -> list[AnyEvent]:
+    """The events of the recording that is part of the program."""
+    return list(replay(Path(str(DEMO / "how-to.jsonl"))))
+
+
+class Recorded:
+    """Keeps the promises of a backend, and does nothing."""
+
+    def __init__(self, events: Sequence[AnyEvent], speed: float = 1.0) -> None:
+        self._events = events
+        self._speed = speed
+
+    @property
+    def note(self) -> str:
+        return _(NOTE)
+
+    async def prepare(self, draft: Draft) -> Profile:
+        return draft.checked.profile
+
+    async def plan(self, profile: Profile) -> Plan:
+        """The plan as it was recorded, whatever the profile says now."""
+        items = (
+            Item(
+                Step(event.step, Host(event.host), _Seen()),
+                event.verdict,
+                event.summary,
+                event.diff,
+                event.hint,
+                event.warning,
+            )
+            for event in self._events
+            if isinstance(event, Planned)
+        )
+        return Plan({item.step: item for item in items})
+
+    def start(self, profile: Profile, reviewed: Plan) -> Replay:
+        run = Replay(self._events, self._speed)
+        run.start()
+        return run
+
+
+class Replay:
+    """A recording that goes on as the run did, `speed` times as fast."""
+
+    def __init__(self, events: Sequence[AnyEvent], speed: float = 1.0) -> None:
+        self.progress = Progress()
+        self.log = LogBuffer()
+        self.path: Path | None = None
+        self.error: Exception | None = None
+        self._events = events
+        self._speed = speed
+        self._at = 0
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._play())
+
+    def stop(self) -> bool:
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+            for step in self.progress.active:
+                self._read(StepDone(step=step.id, host=step.host, outcome="cancelled"))
+            self._read(RunDone(exit=Exit.INTERRUPTED, error="interrupted"))
+        return False
+
+    async def wait(self) -> None:
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    def forward(self, count: int) -> None:
+        """Show the next events at once."""
+        for event in self._events[self._at : self._at + count]:
+            self._at += 1
+            self._read(event)
+
+    async def _play(self) -> None:
+        began, first = time.time(), self._events[0].t
+        for event in self._events:
+            due = began + (event.t - first) / self._speed
+            if due > time.time():
+                await asyncio.sleep(due - time.time())
+            self._read(replace(event, t=time.time()))
+
+    def _read(self, event: AnyEvent) -> None:
+        self.progress(event)
+        if isinstance(event, Line):
+            self.log.add(event)
+
+
+class _Seen:
+    """The check of a step that nobody carries out."""
+
+    def probe(self) -> Probe[None]:
+        raise AssertionError("a recording is not looked at")
+
+    def diff(self, now: None) -> None:
+        """Nothing: what it was is in the plan."""
