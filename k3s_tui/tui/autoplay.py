@@ -57,5 +57,5 @@ def _is_at(wizard: Wizard, step: str) -> bool:
 
 async def _until(pilot: Pilot[object], condition: Callable[[], bool]) -> None:
     while not condition():
-        await asyncio.sleep(0.02)
+        await pilot.pause(0.02)
     await pilot.pause()

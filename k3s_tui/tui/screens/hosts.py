@@ -7,9 +7,8 @@ from typing import Any
 
 from rich.text import Text
 from textual import on
-from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.widgets import Button, DataTable, Static
+from textual.widgets import DataTable, Static
 
 from k3s_tui.tui.language import N_, _
 from k3s_tui.tui.screens.step import StepScreen
