@@ -22,6 +22,7 @@ from k3s_tui.tui.backend import Backend, Engine
 from k3s_tui.tui.controller import Watched
 from k3s_tui.tui.draft import Draft
 from k3s_tui.tui.language import N_, _
+from k3s_tui.tui.screens.base import Page
 from k3s_tui.tui.steps import STEPS, WizardStep, number
 
 STYLES = Path(__file__).parent / "styles"
@@ -161,7 +162,11 @@ class Wizard(App[int]):
 
     def start_run(self, profile: Profile, reviewed: Plan) -> None:
         """Carry out what was reviewed, and watch it."""
-        self.run_controller = self.backend.start(profile, reviewed)
+        self.follow(self.backend.start(profile, reviewed))
+
+    def follow(self, run: Watched) -> None:
+        """Show a run that has been started."""
+        self.run_controller = run
         self.show_run()
 
     def show_run(self) -> None:
@@ -206,10 +211,9 @@ class Wizard(App[int]):
     async def action_quit(self) -> None:
         """During a run, this is a question."""
         if self.run_controller is not None and self.run_controller.running:
-            from k3s_tui.tui.screens.run import RunScreen
+            from k3s_tui.tui.dialogs.cancel import ask_to_stop
 
-            if isinstance(self.screen, RunScreen):
-                self.screen.action_cancel()
+            ask_to_stop(self, self.run_controller)
             return
         self.exit(self.exit_code)
 
@@ -236,6 +240,10 @@ class Wizard(App[int]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: everything that has a key, and what needs none."""
+        if isinstance(screen, Page):
+            yield from screen.commands()
+        if self.run_controller is not None:
+            yield SystemCommand(_("Go to the run"), "", self.show_run)
         if self._in_wizard:
             yield SystemCommand(_("Save the profile"), str(self.draft.path), self.action_save)
             for step in STEPS:

@@ -44,5 +44,19 @@ class DialogAsk:
         """The dialog's answer.  Unlike a screen's own waiting, this works from the run's task."""
         async with self._turn:
             answer: asyncio.Future[T | None] = asyncio.get_running_loop().create_future()
-            self._app.push_screen(dialog, answer.set_result)
-            return await answer
+
+            def answered(value: T | None) -> None:
+                if not answer.done():
+                    answer.set_result(value)
+
+            self._app.push_screen(dialog, answered)
+            try:
+                return await answer
+            finally:
+                if not answer.done() or answer.cancelled():
+                    self._withdraw(dialog)
+
+    def _withdraw(self, dialog: Dialog[T]) -> None:
+        """Whoever asked was stopped, and wants no answer any more."""
+        if self._app.is_running and self._app.screen is dialog:
+            dialog.dismiss(None)

@@ -41,6 +41,10 @@ class Backend(Protocol):
         """Carry out what was reviewed."""
         ...
 
+    def verify(self, profile: Profile) -> Watched:
+        """Prove the cluster as it is, and change nothing."""
+        ...
+
 
 class Engine:
     """Real hosts.  Asks for the passphrase once, for as long as one works on a profile."""
@@ -72,7 +76,7 @@ class Engine:
         """If the hosts have changed since the review, it is asked again."""
 
         async def confirm(found: Plan) -> None:
-            if announced(found) <= announced(reviewed):
+            if covers(reviewed, found):
                 return
             question = _("The hosts have changed since you saw the plan. Go on all the same?")
             if not await self._ask.confirm(question, flag="--yes"):
@@ -80,6 +84,11 @@ class Engine:
 
         controller = self._controller(profile)
         controller.start(confirm)
+        return controller
+
+    def verify(self, profile: Profile) -> RunController:
+        controller = self._controller(profile)
+        controller.start_verification()
         return controller
 
     def _controller(self, profile: Profile) -> RunController:
@@ -92,10 +101,20 @@ class Engine:
         return RunController(path, profile, self._secrets, self._ask, hints)
 
 
-def announced(plan: Plan) -> set[tuple[str, str, str]]:
-    """What a plan says of the steps that may change something."""
-    return {
-        (item.step.id, item.summary, item.diff)
-        for item in plan.items.values()
-        if item.verdict in ("change", "later")
-    }
+def covers(reviewed: Plan, found: Plan) -> bool:
+    """Whether the operator has agreed to all that `found` would do.
+
+    What was to be known later may turn out to be anything; so a run that goes on where one ended
+    is not asked about again.
+    """
+    agreed = {item.step.id: item for item in reviewed.items.values()}
+    for item in found.items.values():
+        if item.verdict not in ("change", "later"):
+            continue
+        before = agreed.get(item.step.id)
+        if before is None or before.verdict not in ("change", "later"):
+            return False
+        changes = before.verdict == item.verdict == "change"
+        if changes and (before.summary, before.diff) != (item.summary, item.diff):
+            return False
+    return True

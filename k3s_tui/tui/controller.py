@@ -6,16 +6,18 @@ Screens read `progress` and `log`; neither leaving a screen nor losing the termi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 from k3s_tui.core.ask import Ask
-from k3s_tui.core.errors import Exit
+from k3s_tui.core.contract import Host
+from k3s_tui.core.errors import Exit, Refused
 from k3s_tui.core.events import AnyEvent, Line, RunDone
+from k3s_tui.core.secret import Redactor
 from k3s_tui.engine.plan import Plan
-from k3s_tui.procedure import verbs
+from k3s_tui.procedure import report, verbs
 from k3s_tui.procedure.deployment import Deployment, Order
 from k3s_tui.procedure.recording import Recording, recording
 from k3s_tui.procedure.verbs import Confirm, Course, Hints
@@ -23,6 +25,11 @@ from k3s_tui.profile.model import Profile
 from k3s_tui.profile.secrets import Resolver
 from k3s_tui.tui.progress import Progress
 from k3s_tui.tui.widgets.log_buffer import LogBuffer
+
+Stage: TypeAlias = Literal["", "gently", "now"]
+"""How a run was told to stop: not at all, after what is under way, or with it."""
+
+Work: TypeAlias = Callable[[Deployment], Awaitable[RunDone]]
 
 
 class Watched(Protocol):
@@ -34,6 +41,7 @@ class Watched(Protocol):
     """Where its events are written down."""
     error: Exception | None
     """A bug that ended it; everything else is its last event."""
+    stopping: Stage
 
     @property
     def running(self) -> bool: ...
@@ -44,6 +52,17 @@ class Watched(Protocol):
 
     async def wait(self) -> None:
         """Until it has ended."""
+        ...
+
+    async def journal(self, host: str) -> str:
+        """What a host's journal said last, harmless and without secrets; '' when nobody can look.
+
+        Raises OperatorError.
+        """
+        ...
+
+    def save_report(self) -> Path:
+        """Put what helps others to understand this run into one file.  Raises OperatorError."""
         ...
 
 
@@ -58,6 +77,7 @@ class RunController:
         self.path: Path | None = None
         self.error: Exception | None = None
         """A bug that ended the run; everything else is its last event."""
+        self.stopping: Stage = ""
         self._profile_path = path
         self._profile = profile
         self._secrets = secrets
@@ -65,6 +85,8 @@ class RunController:
         self._hints = hints
         self._course = Course()
         self._task: asyncio.Task[None] | None = None
+        self._hosts: Deployment | None = None
+        self._redact = Redactor()
 
     @property
     def running(self) -> bool:
@@ -86,30 +108,68 @@ class RunController:
 
     def start(self, confirm: Confirm) -> None:
         """Carry the profile out.  How it ended is `progress.done`."""
-        self._task = asyncio.create_task(self._carry_out(confirm))
+
+        async def work(deployment: Deployment) -> RunDone:
+            return await verbs.apply(deployment, self._course, confirm, self._hints)
+
+        self._task = asyncio.create_task(self._carry_out("apply", work, locked=True))
+
+    def start_verification(self) -> None:
+        """Prove the cluster as it is; nothing is changed.  How it ended is `progress.done`."""
+
+        async def work(deployment: Deployment) -> RunDone:
+            return await verbs.verify(deployment, self._course, self._hints)
+
+        self._task = asyncio.create_task(self._carry_out("verify", work, locked=False))
 
     def stop(self) -> bool:
-        if not self._course.stop() and self._task is not None:
+        if self._task is None or self._task.done():
+            return False
+        self.stopping = "now" if self.stopping else "gently"
+        if not self._course.stop():
+            # No step is under way: there is nothing whose end would be worth waiting for.
+            self.stopping = "now"
             self._task.cancel()
-        return self.running
+        return True
 
     async def wait(self) -> None:
         """Until the run has ended."""
         if self._task is not None:
             await asyncio.wait([self._task])
 
-    async def _carry_out(self, confirm: Confirm) -> None:
+    async def journal(self, host: str) -> str:
+        if self._hosts is None or host not in self._profile.hosts:
+            return ""
+        return self._redact(await self._hosts.journal_tail(Host(host)))
+
+    def save_report(self) -> Path:
+        if self.path is None:
+            raise Refused("this run was not written down")
+        return report.save(self.path, self._profile_path, self._redact, bug=self.error)
+
+    async def _carry_out(self, verb: str, work: Work, *, locked: bool) -> None:
         try:
-            with self._recording("apply", keep=True) as current:
+            with self._recording(verb, keep=True) as current:
                 self.path = current.recorder.path
-                current.recorder(await self._ending(self._apply(current, confirm)))
+                self._redact = current.redact
+                current.recorder(await self._ending(self._on_hosts(current, work, locked=locked)))
         except Exception as error:
             # It could not even begin: the profile is locked, or its folder cannot be written.
             self._read(self._told(error))
 
-    async def _apply(self, current: Recording, confirm: Confirm) -> RunDone:
-        async with self._deployment(current, locked=True) as deployment:
-            return await verbs.apply(deployment, self._course, confirm, self._hints)
+    async def _on_hosts(self, current: Recording, work: Work, *, locked: bool) -> RunDone:
+        ended: RunDone | None = None
+        try:
+            async with self._deployment(current, locked=locked) as self._hosts:
+                ended = await work(self._hosts)
+        except asyncio.CancelledError:
+            # Told to stop while its connections were closed: it has ended as it has.
+            if ended is None:
+                raise
+        finally:
+            self._hosts = None
+        assert ended is not None
+        return ended
 
     async def _ending(self, work: Coroutine[Any, Any, RunDone]) -> RunDone:
         try:

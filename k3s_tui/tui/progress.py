@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -21,9 +22,24 @@ State: TypeAlias = Literal[
     "skipped",
     "cancelled",
 ]
+Phase: TypeAlias = Literal["connecting", "planned", "running", "verifying", "ended"]
+
 ENDED: frozenset[State] = frozenset({"ok", "changed", "failed", "skipped", "cancelled"})
+GOOD: frozenset[State] = frozenset({"ok", "changed"})
 STALLED_AFTER = 30.0
 """Seconds without a word after which a step is said to be silent."""
+
+CHAPTERS = (
+    "preflight",
+    "datastore",
+    "installation",
+    "servers",
+    "loadbalancer",
+    "agents",
+    "kubeconfig",
+    "verification",
+)
+"""In the order of the procedure; one that is not among them comes last."""
 
 
 @dataclass
@@ -45,6 +61,11 @@ class StepView:
     seconds: float = 0.0
 
     @property
+    def about(self) -> str:
+        """The host that it is about; another one may be asked, as for a node's state."""
+        return self.id.partition("/")[0]
+
+    @property
     def chapter(self) -> str:
         return self.id.split("/")[1] if self.id.count("/") > 1 else ""
 
@@ -56,9 +77,9 @@ class StepView:
     def active(self) -> bool:
         return self.state in ("running", "waiting")
 
-    def stalled(self, now: float) -> bool:
-        """Whether nothing was heard of it for long."""
-        return self.active and now - max(self.began, self.heard) >= STALLED_AFTER
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
 
 
 @dataclass
@@ -74,11 +95,49 @@ class HostView:
     heard: float = 0.0
 
 
+@dataclass(frozen=True)
+class ChapterView:
+    """The steps of one chapter, in the order of the plan."""
+
+    id: str
+    steps: Sequence[StepView]
+
+    @property
+    def done(self) -> int:
+        return sum(step.ended for step in self.steps)
+
+    @property
+    def failed(self) -> int:
+        return sum(step.state == "failed" for step in self.steps)
+
+    @property
+    def active(self) -> bool:
+        return any(step.active for step in self.steps)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all of it ended well: there is nothing to see any more."""
+        return all(step.state in GOOD for step in self.steps)
+
+    @property
+    def state(self) -> State:
+        """What tells most of it: a failure, then what is under way, then what did not happen."""
+        states = {step.state for step in self.steps}
+        if self.active:
+            return "failed" if "failed" in states else "running"
+        for state in ("failed", "problem", "cancelled", "skipped"):
+            if state in states:
+                return state
+        if self.finished:
+            return "changed" if "changed" in states else "ok"
+        return "pending"
+
+
 @dataclass
 class Progress:
     """Feed it every event in turn.  `touched` holds the steps to draw anew; take it and clear it.
 
-    `now` is the time of the last event, so that a recording shows what was shown then.
+    `now` is the time of the last event.
     """
 
     run: str = ""
@@ -98,7 +157,7 @@ class Progress:
                 self.hosts = {name: HostView(name) for name in event.hosts}
             case events.HostState():
                 host = self._host(event.host)
-                host.connection, host.detail = event.state, event.detail
+                host.connection, host.detail, host.heard = event.state, event.detail, event.t
             case events.Planned():
                 step = self._step(event.step, event.host)
                 step.state = "pending" if event.verdict == "ok" else event.verdict
@@ -110,23 +169,29 @@ class Progress:
                 self._host(event.host).heard = event.t
             case events.Waiting():
                 step = self._step(event.step, event.host)
-                step.state = "waiting"
+                step.state, step.heard = "waiting", event.t
                 step.waits = event.condition + (f" ({event.seen})" if event.seen else "")
             case events.Line():
-                if event.step in self.steps:
-                    self.steps[event.step].heard = event.t
-                self._host(event.host).heard = event.t
+                self._line(event)
             case events.StepDone():
                 self._end(event)
             case events.RunDone():
                 self.done = event
 
+    def _line(self, event: events.Line) -> None:
+        self._host(event.host).heard = event.t
+        step = self.steps.get(event.step)
+        if step is None:
+            return
+        step.heard = event.t
+
     def _end(self, event: events.StepDone) -> None:
         step = self._step(event.step, event.host)
-        if step.state not in ENDED:
-            host = self._host(event.host)
+        host = self._host(event.host)
+        if not step.ended:
             host.done += 1
             host.failed += event.outcome == "failed"
+        host.heard = event.t
         step.state, step.seconds, step.waits = event.outcome, event.seconds, ""
         step.summary = event.summary or step.summary
         step.warning, step.error = event.warning, event.error
@@ -143,8 +208,31 @@ class Progress:
         return self.hosts.setdefault(name, HostView(name))
 
     @property
+    def phase(self) -> Phase:
+        """How far the whole is."""
+        if self.done is not None:
+            return "ended"
+        if not self.steps:
+            return "connecting"
+        begun = [step for step in self.steps.values() if step.began]
+        if not begun:
+            return "planned"
+        verifying = any(step.chapter == "verification" for step in begun)
+        return "verifying" if verifying else "running"
+
+    @property
+    def chapters(self) -> list[ChapterView]:
+        """Those that have steps, in the order of the procedure."""
+        found: dict[str, list[StepView]] = {}
+        for step in self.steps.values():
+            found.setdefault(step.chapter, []).append(step)
+        return [ChapterView(id, found[id]) for id in sorted(found, key=chapter_rank)]
+
+    @property
     def active(self) -> list[StepView]:
-        return [step for step in self.steps.values() if step.active]
+        """Those under way, the longest first."""
+        active = [step for step in self.steps.values() if step.active]
+        return sorted(active, key=lambda step: step.began)
 
     @property
     def failures(self) -> list[StepView]:
@@ -152,5 +240,30 @@ class Progress:
         return [step for step in self.steps.values() if step.state == "failed"]
 
     @property
+    def warnings(self) -> list[StepView]:
+        return [step for step in self.steps.values() if step.warning]
+
+    @property
     def ended(self) -> int:
-        return sum(step.state in ENDED for step in self.steps.values())
+        return sum(step.ended for step in self.steps.values())
+
+    def silent(self, now: float) -> list[StepView]:
+        """Steps of which nothing was heard for long, the most silent first.
+
+        One that says nothing of what it waits for, on a host that another step talks from, may
+        only wait for its turn there: that is not silence.
+        """
+        return sorted(
+            (step for step in self.active if now - self._last_word(step) >= STALLED_AFTER),
+            key=self._last_word,
+        )
+
+    def _last_word(self, step: StepView) -> float:
+        if step.waits:
+            return step.heard
+        return max(step.heard, *(s.heard for s in self.active if s.host == step.host))
+
+
+def chapter_rank(chapter: str) -> int:
+    """Where a chapter stands in the procedure; unknown ones share the last place."""
+    return CHAPTERS.index(chapter) if chapter in CHAPTERS else len(CHAPTERS)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from k3s_tui.core.contract import Host, Probe, Step
-from k3s_tui.core.errors import Exit
-from k3s_tui.core.events import AnyEvent, Line, Planned, RunDone, StepDone
+from k3s_tui.core.errors import Exit, Refused
+from k3s_tui.core.events import AnyEvent, Line, Planned, RunDone, RunStarted, StepDone
 from k3s_tui.engine.plan import Item, Plan
 from k3s_tui.procedure.history import replay
 from k3s_tui.profile.model import Profile
+from k3s_tui.tui.controller import Stage
 from k3s_tui.tui.draft import Draft
 from k3s_tui.tui.language import N_, _
 from k3s_tui.tui.progress import Progress
@@ -67,6 +68,12 @@ class Recorded:
         run.start()
         return run
 
+    def verify(self, profile: Profile) -> Replay:
+        """The end of the recording: a whole run has verified, too."""
+        run = Replay(list(_verification(self._events)), self._speed)
+        run.start()
+        return run
+
 
 class Replay:
     """A recording that goes on as the run did, `speed` times as fast."""
@@ -76,6 +83,7 @@ class Replay:
         self.log = LogBuffer()
         self.path: Path | None = None
         self.error: Exception | None = None
+        self.stopping: Stage = ""
         self._events = events
         self._speed = speed
         self._at = 0
@@ -89,6 +97,7 @@ class Replay:
         self._task = asyncio.create_task(self._play())
 
     def stop(self) -> bool:
+        self.stopping = "now"
         if self._task is not None and not self._task.done():
             self._task.cancel()
             for step in self.progress.active:
@@ -99,6 +108,12 @@ class Replay:
     async def wait(self) -> None:
         if self._task is not None:
             await asyncio.wait([self._task])
+
+    async def journal(self, host: str) -> str:
+        return ""
+
+    def save_report(self) -> Path:
+        raise Refused(_("there is no report on a recording"))
 
     def forward(self, count: int) -> None:
         """Show the next events at once."""
@@ -118,6 +133,19 @@ class Replay:
         self.progress(event)
         if isinstance(event, Line):
             self.log.add(event)
+
+
+def _verification(events: Sequence[AnyEvent]) -> Iterator[AnyEvent]:
+    proofs = [e for e in events if "/verification/" in getattr(e, "step", "")]
+    began = proofs[0].t if proofs else events[-1].t
+    for event in events:
+        if isinstance(event, RunStarted):
+            yield replace(event, verb="verify", t=began)
+        elif isinstance(event, RunDone):
+            ok = sum(isinstance(e, StepDone) for e in proofs)
+            yield replace(event, ok=ok, changed=0)
+        elif event in proofs:
+            yield event
 
 
 class _Seen:

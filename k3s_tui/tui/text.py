@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.text import Text
 from textual.content import Content
 
 from k3s_tui.hosts.sanitize import sanitize_block
@@ -10,3 +11,8 @@ from k3s_tui.hosts.sanitize import sanitize_block
 def plain(text: str) -> Content:
     """The text as it is, with control characters made visible; never markup."""
     return Content(sanitize_block(text))
+
+
+def cell(text: str) -> Text:
+    """The same for a table or a tree, which measure only this kind."""
+    return Text(sanitize_block(text), no_wrap=True)

@@ -2,37 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from collections.abc import Iterator
+from typing import Any, Literal, TypeAlias
 
 from textual import on
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from k3s_tui.tui.controller import Stage, Watched
 from k3s_tui.tui.language import N_, _
 from k3s_tui.tui.screens.base import Dialog
+from k3s_tui.tui.text import plain
 
 How: TypeAlias = Literal["go-on", "gently", "now"]
+
+TOLD: dict[Stage, str] = {
+    "": N_(
+        "Stop the run? Whatever you choose, the next run looks at the hosts and goes on from what "
+        "it finds."
+    ),
+    "gently": N_("It is stopping: no new steps begin, and those under way come to their end."),
+    "now": N_("It is stopping: what was under way is being ended."),
+}
+"""By how it was told to stop already, what there is to say."""
 
 
 class CancelDialog(Dialog[How]):
     BINDINGS = [Binding("escape", "go_on", N_("Go on"), key_display="Esc")]
 
+    def __init__(self, stopping: Stage = "") -> None:
+        super().__init__()
+        self._stopping = stopping
+
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="dialog", can_focus=False):
-            yield Static(
-                _(
-                    "Stop the run? Whatever you choose, the next run looks at the hosts and goes "
-                    "on from what it finds."
-                )
-            )
-            yield OptionList(
-                Option(_("Go on"), id="go-on"),
-                Option(_("Stop gently: steps under way end, no new ones begin"), id="gently"),
-                Option(_("Stop now: end what is under way, too"), id="now"),
-            )
+            yield Static(plain(_(TOLD[self._stopping])))
+            yield OptionList(*self._ways())
+
+    def _ways(self) -> Iterator[Option]:
+        if not self._stopping:
+            yield Option(_("Go on"), id="go-on")
+            yield Option(_("Stop gently: steps under way end, no new ones begin"), id="gently")
+        else:
+            yield Option(_("Wait for it"), id="go-on")
+        if self._stopping != "now":
+            yield Option(_("Stop now: end what is under way, too"), id="now")
 
     def on_mount(self) -> None:
         self.query_one(OptionList).focus()
@@ -48,3 +65,17 @@ class CancelDialog(Dialog[How]):
 
     def action_go_on(self) -> None:
         self.dismiss("go-on")
+
+
+def ask_to_stop(app: App[Any], run: Watched) -> None:
+    """Ask how to stop a run, over whatever is shown, and do it.  Nothing happens without one."""
+    if not run.running or isinstance(app.screen, CancelDialog):
+        return
+
+    def answered(how: How | None) -> None:
+        if how == "gently" and not run.stopping:
+            run.stop()
+        while how == "now" and run.running and run.stopping != "now":
+            run.stop()
+
+    app.push_screen(CancelDialog(run.stopping), answered)

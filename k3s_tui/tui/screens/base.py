@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from textual.app import SystemCommand
 from textual.binding import ActiveBinding, Binding
 from textual.screen import ModalScreen, Screen
 
@@ -29,6 +31,10 @@ class Page(Screen[None]):
     def active_bindings(self) -> dict[str, ActiveBinding]:
         """The footer and the list of keys read this: here they speak the operator's language."""
         return translated(super().active_bindings)
+
+    def commands(self) -> Iterable[SystemCommand]:
+        """What this screen adds to the palette: each of its keys that needs no field."""
+        return ()
 
     def action_help(self) -> None:
         from k3s_tui.tui.dialogs.help import HelpDialog

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from rich.text import Text
 from textual import on
 from textual.binding import Binding
 from textual.widgets import DataTable, Static
 
 from k3s_tui.tui.language import N_, _
 from k3s_tui.tui.screens.step import StepScreen
-from k3s_tui.tui.text import plain
+from k3s_tui.tui.text import cell
 from k3s_tui.tui.widgets.field import Field
 
 ROLES = {
@@ -64,7 +63,7 @@ class HostsScreen(StepScreen):
     def on_mount(self) -> None:
         table = self.query_one(DataTable)
         for label in (N_("Name"), N_("Address"), N_("User"), N_("Roles")):
-            table.add_column(Text(_(label)))
+            table.add_column(cell(_(label)))
         self.fill()
         table.focus()
         super().on_mount()
@@ -78,10 +77,10 @@ class HostsScreen(StepScreen):
         for name, host in self.draft.hosts.items():
             roles = [_(ROLES.get(role, str(role))) for role in host.get("roles", ())]
             table.add_row(
-                plain(name),
-                plain(str(host.get("address", ""))),
-                plain(str(host.get("user") or user)),
-                plain(", ".join(roles)),
+                cell(name),
+                cell(str(host.get("address", ""))),
+                cell(str(host.get("user") or user)),
+                cell(", ".join(roles)),
                 key=name,
             )
         if table.row_count:

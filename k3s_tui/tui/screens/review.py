@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Iterable
 from typing import Any
 
-from rich.text import Text
 from textual import on, work
 from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
@@ -25,7 +24,7 @@ from k3s_tui.tui.dialogs.confirm import ConfirmDialog
 from k3s_tui.tui.language import N_, _, ngettext
 from k3s_tui.tui.screens.step import StepScreen
 from k3s_tui.tui.steps import responsible_for
-from k3s_tui.tui.text import plain
+from k3s_tui.tui.text import cell, plain
 
 
 class ReviewScreen(StepScreen):
@@ -81,7 +80,7 @@ class ReviewScreen(StepScreen):
             step = responsible_for(problem.path)
             state = glyphs.glyph("problem" if problem.severity == "error" else "warning")
             label = f"{state} {_(step.title)}: {problem.where}: {problems.tell(problem)}"
-            tree.root.add_leaf(Text(label), data=problem)
+            tree.root.add_leaf(cell(label), data=problem)
 
     def _list_weaknesses(self) -> None:
         """What the operator is to know, whatever the hosts say."""
@@ -90,12 +89,12 @@ class ReviewScreen(StepScreen):
         if not found:
             return
         node = tree.root.add(
-            Text(f"{glyphs.glyph('warning')} {_('Single points of failure')}: {len(found)}"),
+            cell(f"{glyphs.glyph('warning')} {_('Single points of failure')}: {len(found)}"),
             expand=True,
         )
         for weakness in found:
             text = weaknesses.tell(weakness)
-            node.add_leaf(Text(text), data=text)
+            node.add_leaf(cell(text), data=text)
 
     @on(Tree.NodeSelected)
     def _mend(self, event: Tree.NodeSelected[Any]) -> None:
@@ -163,11 +162,11 @@ class ReviewScreen(StepScreen):
                 continue
             host = item.step.host.name
             if host not in nodes:
-                nodes[host] = tree.root.add(Text(host), expand=True)
+                nodes[host] = tree.root.add(cell(host), expand=True)
             state = "warning" if item.warning else item.verdict
             what = item.step.id.partition("/")[2]
             summary = item.warning or item.summary
-            nodes[host].add_leaf(Text(f"{glyphs.labelled(state)} {what}: {summary}"), data=item)
+            nodes[host].add_leaf(cell(f"{glyphs.labelled(state)} {what}: {summary}"), data=item)
         self._list_weaknesses()
 
     def _say(self, text: str, *, wrong: bool = False) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 
-from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
@@ -17,7 +16,7 @@ from k3s_tui.tui.controller import Watched
 from k3s_tui.tui.language import N_, _
 from k3s_tui.tui.progress import Progress, StepView
 from k3s_tui.tui.screens.base import Page
-from k3s_tui.tui.text import plain
+from k3s_tui.tui.text import cell, plain
 from k3s_tui.tui.widgets.log_pane import LogPane
 from k3s_tui.tui.widgets.step_bar import TitleBar
 
@@ -70,7 +69,7 @@ class RunScreen(Page):
             ("done", N_("Done")),
             ("doing", N_("Doing")),
         ):
-            table.add_column(Text(_(label)), key=key)
+            table.add_column(cell(_(label)), key=key)
         self.progress.touched.update(self.progress.steps)
         self._draw()
         self.set_interval(refresh_interval(), self._draw)
@@ -95,7 +94,7 @@ class RunScreen(Page):
             self._step_nodes[step.id].set_label(label)
             return
         if step.chapter not in self._chapters:
-            self._chapters[step.chapter] = tree.root.add(Text(step.chapter), expand=True)
+            self._chapters[step.chapter] = tree.root.add(cell(step.chapter), expand=True)
         self._step_nodes[step.id] = self._chapters[step.chapter].add_leaf(label, data=step.id)
 
     def _draw_hosts(self) -> None:
@@ -104,9 +103,9 @@ class RunScreen(Page):
         for host in self.progress.hosts.values():
             doing = [_doing(step, now) for step in self.progress.active if step.host == host.name]
             cells = {
-                "host": plain(host.name),
-                "done": plain(f"{host.done}/{host.steps}"),
-                "doing": plain("; ".join(doing) or host.connection),
+                "host": cell(host.name),
+                "done": cell(f"{host.done}/{host.steps}"),
+                "doing": cell("; ".join(doing) or host.connection),
             }
             if host.name not in table.rows:
                 table.add_row(*cells.values(), key=host.name)
@@ -143,7 +142,7 @@ class RunScreen(Page):
 
 def _label(step: StepView) -> Text:
     took = f"  {step.seconds:.0f} s" if step.seconds >= 1 else ""
-    return Text(f"{glyphs.glyph(step.state)} {step.what}  {step.host}{took}")
+    return cell(f"{glyphs.glyph(step.state)} {step.what}  {step.host}{took}")
 
 
 def _doing(step: StepView, now: float) -> str:
