@@ -13,7 +13,7 @@ from types import TracebackType
 
 from k3s_tui.core.ask import Ask
 from k3s_tui.core.contract import LAPTOP, Host
-from k3s_tui.core.errors import HostKeyUnknown, UsageError
+from k3s_tui.core.errors import HostKeyUnknown, TimedOut, UsageError
 from k3s_tui.core.events import Emit
 from k3s_tui.core.secret import Redactor, Secret
 from k3s_tui.engine.connection import Connection, close_all, open_all
@@ -24,6 +24,7 @@ from k3s_tui.engine.plan import Item, Plan, make_plan
 from k3s_tui.engine.run import Run
 from k3s_tui.hosts.facts_script import facts_script
 from k3s_tui.hosts.local import local_transport
+from k3s_tui.hosts.sanitize import LineDecoder
 from k3s_tui.hosts.ssh import Connector
 from k3s_tui.hosts.target import Target
 from k3s_tui.hosts.transport import Transport
@@ -40,6 +41,9 @@ from k3s_tui.profile.secrets import ClusterSecrets, Resolver
 ACCEPT_FLAG = "--accept-host-key"
 _INTRODUCTIONS = 4
 """Hosts on one way that may be unknown: more jumps than anybody has."""
+
+_JOURNAL_SECONDS = 10
+_JOURNAL = "journalctl -n 20 --no-pager 2>/dev/null || tail -n 20 /var/log/messages 2>&1"
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,21 @@ class Deployment:
         """A run that changes nothing: every proof is looked at, and waited for a little."""
         steps = select(cluster.prove(self._known), self._order.only)
         return self.run(Plan({step: Item(step, "later") for step in steps}))
+
+    async def journal_tail(self, host: Host) -> str:
+        """The last lines of a host's journal, sanitized; not redacted.  Changes nothing.
+
+        Raises OperatorError when the host is not connected, or does not answer in time.
+        """
+        try:
+            async with asyncio.timeout(_JOURNAL_SECONDS):
+                result = await self._fleet[host].transport.exec(_JOURNAL)
+        except TimeoutError:
+            raise TimedOut(
+                f"the journal was not read within {_JOURNAL_SECONDS} s", host=host.name
+            ) from None
+        lines = LineDecoder()
+        return "\n".join([*lines.feed(result.out), *lines.close()])
 
     @property
     def _known(self) -> Site:
