@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
@@ -102,17 +103,17 @@ class RunScreen(Page):
         now = time.time()
         for host in self.progress.hosts.values():
             doing = [_doing(step, now) for step in self.progress.active if step.host == host.name]
-            cells = {
+            row = {
                 "host": cell(host.name),
                 "done": cell(f"{host.done}/{host.steps}"),
                 "doing": cell("; ".join(doing) or host.connection),
             }
             if host.name not in table.rows:
-                table.add_row(*cells.values(), key=host.name)
+                table.add_row(*row.values(), key=host.name)
             else:
-                for column, cell in cells.items():
-                    if table.get_cell(host.name, column) != cell:
-                        table.update_cell(host.name, column, cell, update_width=True)
+                for column, value in row.items():
+                    if table.get_cell(host.name, column) != value:
+                        table.update_cell(host.name, column, value, update_width=True)
 
     def _draw_state(self) -> None:
         progress = self.progress
