@@ -59,6 +59,8 @@ class StepView:
     began: float = 0.0
     heard: float = 0.0
     seconds: float = 0.0
+    work: bool = True
+    """Whether there is, or may be, something to do: not so where the plan found it as wanted."""
 
     @property
     def about(self) -> str:
@@ -67,7 +69,7 @@ class StepView:
 
     @property
     def chapter(self) -> str:
-        return self.id.split("/")[1] if self.id.count("/") > 1 else ""
+        return self.id.split("/")[1] if "/" in self.id else ""
 
     @property
     def what(self) -> str:
@@ -84,7 +86,10 @@ class StepView:
 
 @dataclass
 class HostView:
-    """One host: how it is connected, and how far its steps are."""
+    """One host: how it is connected, and how far its steps are.
+
+    `steps` and `done` leave out those that the plan found as wanted: they are no work.
+    """
 
     name: str
     connection: str = ""
@@ -159,7 +164,7 @@ class Progress:
                 host = self._host(event.host)
                 host.connection, host.detail, host.heard = event.state, event.detail, event.t
             case events.Planned():
-                step = self._step(event.step, event.host)
+                step = self._step(event.step, event.host, work=event.verdict != "ok")
                 step.state = "pending" if event.verdict == "ok" else event.verdict
                 step.summary, step.diff = event.summary, event.diff
                 step.warning, step.hint = event.warning, event.hint
@@ -189,18 +194,19 @@ class Progress:
         step = self._step(event.step, event.host)
         host = self._host(event.host)
         if not step.ended:
-            host.done += 1
+            host.done += step.work
             host.failed += event.outcome == "failed"
         host.heard = event.t
         step.state, step.seconds, step.waits = event.outcome, event.seconds, ""
         step.summary = event.summary or step.summary
-        step.warning, step.error = event.warning, event.error
-        step.hint, step.tail = event.hint, event.tail
+        # A warning of the plan that still holds has its hint there.
+        step.hint = event.hint or (step.hint if event.warning == step.warning else "")
+        step.warning, step.error, step.tail = event.warning, event.error, event.tail
 
-    def _step(self, id: str, host: str) -> StepView:
+    def _step(self, id: str, host: str, *, work: bool = True) -> StepView:
         if id not in self.steps:
-            self.steps[id] = StepView(id, host)
-            self._host(host).steps += 1
+            self.steps[id] = StepView(id, host, work=work)
+            self._host(host).steps += work
         self.touched.add(id)
         return self.steps[id]
 

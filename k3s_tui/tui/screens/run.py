@@ -4,22 +4,49 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
+from pathlib import Path
 
-from rich.text import Text
-from textual.app import ComposeResult
+from textual import on
+from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical
-from textual.widgets import DataTable, Footer, Static, Tree
-from textual.widgets.tree import TreeNode
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widget import Widget
+from textual.widgets import Footer, Static, Tree
 
+from k3s_tui.core.errors import Exit, OperatorError
 from k3s_tui.tui import glyphs
-from k3s_tui.tui.controller import Watched
-from k3s_tui.tui.language import N_, _
-from k3s_tui.tui.progress import Progress, StepView
+from k3s_tui.tui.controller import Stage, Watched
+from k3s_tui.tui.dialogs.cancel import ask_to_stop
+from k3s_tui.tui.language import N_, _, ngettext
+from k3s_tui.tui.progress import Phase, Progress, StepView
 from k3s_tui.tui.screens.base import Page
-from k3s_tui.tui.text import cell, plain
-from k3s_tui.tui.widgets.log_pane import LogPane
+from k3s_tui.tui.text import plain
+from k3s_tui.tui.widgets.host_progress import HostProgress
+from k3s_tui.tui.widgets.log_pane import LogPane, LogView
 from k3s_tui.tui.widgets.step_bar import TitleBar
+from k3s_tui.tui.widgets.step_tree import Data, StepTree, clock
+
+PHASES: dict[Phase, str] = {
+    "connecting": N_("looking at the hosts"),
+    "planned": N_("about to begin"),
+    "running": N_("running"),
+    "verifying": N_("verifying"),
+    "ended": N_("ended"),
+}
+STOPPING: dict[Stage, str] = {
+    "gently": N_("stopping: steps under way end first"),
+    "now": N_("stopping: what is under way is being ended"),
+}
+ENDINGS: dict[int, str] = {
+    Exit.OK: N_("done"),
+    Exit.INTERRUPTED: N_("interrupted"),
+    Exit.VERIFICATION: N_("verification failed"),
+    Exit.BUG: N_("a bug in k3s-tui"),
+}
+PANES = ("steps", "log", "hosts")
+_JOURNAL_EVERY = 30.0
+"""Seconds after which the journal of a host that stays silent is read again."""
 
 
 def refresh_interval() -> float:
@@ -30,128 +57,247 @@ def refresh_interval() -> float:
 class RunScreen(Page):
     """Reads the run's state some times a second; the run does not know of it."""
 
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]
     BINDINGS = [
         Binding("x", "cancel", N_("Stop …")),
         Binding("z", "zoom", N_("Zoom")),
+        Binding("f", "follow", N_("Follow")),
+        Binding("slash", "log('find')", N_("Search"), key_display="/"),
+        Binding("e", "log('error')", N_("Next error")),
+        Binding("n", "log('hit', 1)", N_("Next hit"), show=False),
+        Binding("N", "log('hit', -1)", N_("Previous hit"), show=False),
+        Binding("E", "log('errors')", N_("Errors only"), show=False),
+        Binding("y", "log('copy')", N_("Copy line"), show=False),
+        Binding("Y", "log('copy_errors')", N_("Copy errors"), show=False),
+        *(Binding(str(n), f"log('host', {n})", N_("One host"), show=False) for n in range(10)),
+        Binding("s", "pane('steps')", N_("Steps"), show=False),
+        Binding("l", "pane('log')", N_("Log"), show=False),
+        Binding("h", "pane('hosts')", N_("Hosts"), show=False),
+        Binding("escape", "leave", N_("Result"), key_display="Esc"),
     ]
     HELP = N_(
         "The run goes on whether you watch or not. To leave it running when you close this "
-        "terminal, start k3s-tui in tmux."
+        "terminal, start k3s-tui in tmux. s, l and h go to steps, log and hosts, z shows one of "
+        "them alone, 1 to 9 show the log of one host and 0 that of all."
     )
 
     def __init__(self, watched: Watched) -> None:
         super().__init__()
         self._watched = watched
-        self._chapters: dict[str, TreeNode[str]] = {}
-        self._step_nodes: dict[str, TreeNode[str]] = {}
+        self._stays = not watched.running
+        """Whether somebody came back to a run that was over."""
+        self._zoomed = ""
+        self._journal_host = ""
+        self._journal_asked = 0.0
 
     @property
     def progress(self) -> Progress:
         return self._watched.progress
 
+    @property
+    def step_tree(self) -> StepTree:
+        return self.query_one(StepTree)
+
     def compose(self) -> ComposeResult:
         yield TitleBar()
         yield Static(id="state")
         with Horizontal(id="panes"):
-            yield Tree("", id="steps")
+            yield StepTree(id="steps")
             with Vertical(id="right"):
                 yield LogPane(self._watched.log)
-                yield DataTable(id="hosts", show_cursor=False)
-        yield Static(id="now")
+                yield HostProgress(id="hosts")
+        with Vertical(id="silence"):
+            yield Static(id="silent")
+            yield Static(id="journal-of")
+            with VerticalScroll(id="journal", can_focus=False):
+                yield Static(id="said")
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
-        tree = self.query_one("#steps", Tree)
-        tree.show_root = False
-        tree.guide_depth = 2
-        table = self.query_one("#hosts", DataTable)
-        for key, label in (
-            ("host", N_("Host")),
-            ("done", N_("Done")),
-            ("doing", N_("Doing")),
-        ):
-            table.add_column(cell(_(label)), key=key)
-        self.progress.touched.update(self.progress.steps)
-        self._draw()
+        self._begin()
         self.set_interval(refresh_interval(), self._draw)
-        tree.focus()
+
+    async def recompose(self) -> None:
+        """In another language, all is drawn anew."""
+        await super().recompose()
+        self._begin()
+
+    def _begin(self) -> None:
+        self.progress.touched.update(self.progress.steps)
+        self._journal_host = ""
+        self._draw()
+        self._arrange()
+        self.step_tree.focus()
 
     def _draw(self) -> None:
         progress = self.progress
+        now = progress.done.t if progress.done else time.time()
         touched, progress.touched = progress.touched, set()
-        for id in progress.steps if touched else ():
-            if id in touched:
-                self._draw_step(progress.steps[id])
-        self._draw_hosts()
-        self._draw_state()
+        self.step_tree.show(progress, touched, now)
+        self.query_one(HostProgress).show(progress, self._watched.log.hosts, now)
+        self._draw_state(now)
+        self._draw_silence(now)
         self.query_one(LogPane).flush()
-        if progress.done is not None and not self._watched.running:
+        over = progress.done is not None and not self._watched.running
+        if over and not self._stays and self.is_current:
+            self._stays = True
             self.wizard.show_finish()
 
-    def _draw_step(self, step: StepView) -> None:
-        tree = self.query_one("#steps", Tree)
-        label = _label(step)
-        if step.id in self._step_nodes:
-            self._step_nodes[step.id].set_label(label)
-            return
-        if step.chapter not in self._chapters:
-            self._chapters[step.chapter] = tree.root.add(cell(step.chapter), expand=True)
-        self._step_nodes[step.id] = self._chapters[step.chapter].add_leaf(label, data=step.id)
-
-    def _draw_hosts(self) -> None:
-        table = self.query_one("#hosts", DataTable)
-        now = time.time()
-        for host in self.progress.hosts.values():
-            doing = [_doing(step, now) for step in self.progress.active if step.host == host.name]
-            row = {
-                "host": cell(host.name),
-                "done": cell(f"{host.done}/{host.steps}"),
-                "doing": cell("; ".join(doing) or host.connection),
-            }
-            if host.name not in table.rows:
-                table.add_row(*row.values(), key=host.name)
-            else:
-                for column, value in row.items():
-                    if table.get_cell(host.name, column) != value:
-                        table.update_cell(host.name, column, value, update_width=True)
-
-    def _draw_state(self) -> None:
+    def _draw_state(self, now: float) -> None:
         progress = self.progress
-        took = _clock((progress.done.t if progress.done else time.time()) - progress.began)
-        text = _("{ended} of {steps} steps, {failed} failed, {took}").format(
-            ended=progress.ended,
-            steps=len(progress.steps),
-            failed=len(progress.failures),
-            took=took,
-        )
-        self.query_one("#state", Static).update(plain(text))
+        failed = len(progress.failures)
+        parts = [
+            self.state,
+            clock(now - progress.began) if progress.began else "",
+            _("step {ended}/{steps}").format(ended=progress.ended, steps=len(progress.steps)),
+            ngettext("{n} failed", "{n} failed", failed).format(n=failed),
+        ]
+        if self._watched.path is not None:
+            parts.append(f"{_('log')} {short(self._watched.path)}")
+        state = self.query_one("#state", Static)
+        state.update(plain("  ".join(part for part in parts if part)))
+        state.set_class(bool(failed), "-error")
 
-    def action_cancel(self) -> None:
-        from k3s_tui.tui.dialogs.cancel import CancelDialog
+    @property
+    def state(self) -> str:
+        """Sign and word for the whole run."""
+        done = self.progress.done
+        if done is not None:
+            word = ENDINGS.get(done.exit, N_("failed"))
+            sign = "ok" if done.exit == Exit.OK else "failed"
+            sign = "cancelled" if done.exit == Exit.INTERRUPTED else sign
+            return f"{glyphs.glyph(sign)} {_(word)}"
+        if self._watched.stopping:
+            return f"{glyphs.glyph('warning')} {_(STOPPING[self._watched.stopping])}"
+        return f"{glyphs.glyph('running')} {_(PHASES[self.progress.phase])}"
 
-        def answered(how: str | None) -> None:
-            if how in ("gently", "now"):
-                self._watched.stop()
-            if how == "now":
-                self._watched.stop()
+    def _draw_silence(self, now: float) -> None:
+        """What a step waits for that has said nothing for long, and its host's journal."""
+        silent = self.progress.silent(now) if self.progress.done is None else []
+        self.set_class(bool(silent), "-silent")
+        if not silent:
+            self._journal_host = ""
+            return
+        self.query_one("#silent", Static).update(plain(_told(silent, now)))
+        first = silent[0]
+        host = first.about if first.about in self.progress.hosts else first.host
+        if host != self._journal_host or now - self._journal_asked >= _JOURNAL_EVERY:
+            if host != self._journal_host:
+                self.query_one("#journal-of", Static).update("")
+                self.query_one("#said", Static).update("")
+            self._journal_host, self._journal_asked = host, now
+            self.run_worker(
+                self._read_journal(host), group="journal", exclusive=True, exit_on_error=False
+            )
 
-        self.app.push_screen(CancelDialog(), answered)
+    async def _read_journal(self, host: str) -> None:
+        try:
+            text = await self._watched.journal(host)
+        except OperatorError as error:
+            text = str(error)
+        if text and host == self._journal_host:
+            heading = _("journal of {host}:").format(host=host)
+            self.query_one("#journal-of", Static).update(plain(heading))
+            self.query_one("#said", Static).update(plain(text))
+            self.query_one("#journal").scroll_end(animate=False)
+
+    def action_follow(self) -> None:
+        """What is under way, and the newest lines."""
+        self.step_tree.follow(self.progress)
+        self.query_one(LogView).action_follow()
+
+    def action_log(self, what: str, *arguments: int) -> None:
+        """A key of the log, wherever the focus is."""
+        view = self.query_one(LogView)
+        if what in ("find", "error", "hit"):
+            self.action_pane("log")
+        getattr(view, f"action_{what}")(*arguments)
+
+    def action_pane(self, name: str) -> None:
+        """Go to a pane; where there is no room for it beside others, it is shown alone."""
+        hidden = name == "hosts" and self.has_class("-short")
+        if self._zoomed or hidden:
+            self._zoomed = name
+            self._arrange()
+        self._pane(name).focus()
 
     def action_zoom(self) -> None:
-        self.query_one("#panes").toggle_class("-zoomed")
+        focused = next((n for n in PANES if self._pane(n).has_focus_within), "log")
+        self._zoomed = "" if self._zoomed else focused
+        self._arrange()
+        self._pane(focused).focus()
+
+    def _pane(self, name: str) -> Widget:
+        if name == "log":
+            return self.query_one(LogView)
+        return self.step_tree if name == "steps" else self.query_one(HostProgress)
+
+    def _arrange(self) -> None:
+        for name in PANES:
+            self.set_class(self._zoomed == name, f"-zoom-{name}")
+
+    def action_cancel(self) -> None:
+        ask_to_stop(self.app, self._watched)
+
+    def action_leave(self) -> None:
+        """Back from a zoomed pane; from a run that is over, to its result."""
+        if self._zoomed:
+            self._zoomed = ""
+            self._arrange()
+        elif not self._watched.running:
+            self.wizard.show_finish()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "cancel":
+            return self._watched.running
+        if action == "leave":
+            return bool(self._zoomed) or not self._watched.running
+        return True
+
+    @on(Tree.NodeSelected)
+    def _tell_step(self, event: Tree.NodeSelected[Data]) -> None:
+        if isinstance(event.node.data, StepView):
+            from k3s_tui.tui.dialogs.step import StepDialog
+
+            self.app.push_screen(StepDialog(event.node.data))
+        else:
+            event.node.toggle()
+
+    def commands(self) -> Iterable[SystemCommand]:
+        if self._watched.running:
+            yield SystemCommand(_("Stop …"), "", self.action_cancel)
+        else:
+            yield SystemCommand(_("Result"), "", self.wizard.show_finish)
+        yield SystemCommand(_("Follow"), "", self.action_follow)
+        yield SystemCommand(_("Zoom"), "", self.action_zoom)
+        for text, what in (
+            (N_("Search"), "find"),
+            (N_("Next error"), "error"),
+            (N_("Errors only"), "errors"),
+            (N_("Copy line"), "copy"),
+            (N_("Copy errors"), "copy_errors"),
+        ):
+            yield SystemCommand(_(text), "", lambda what=what: self.action_log(what))
 
 
-def _label(step: StepView) -> Text:
-    took = f"  {step.seconds:.0f} s" if step.seconds >= 1 else ""
-    return cell(f"{glyphs.glyph(step.state)} {step.what}  {step.host}{took}")
+def short(path: Path) -> str:
+    """A path as people write it."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
-def _doing(step: StepView, now: float) -> str:
-    text = f"{step.id.partition('/')[2]} {_clock(now - step.began)}"
-    if step.waits:
-        text += f": {step.waits}"
-    return text
-
-
-def _clock(seconds: float) -> str:
-    return f"{int(max(0, seconds)) // 60:02d}:{int(max(0, seconds)) % 60:02d}"
+def _told(silent: list[StepView], now: float) -> str:
+    first = silent[0]
+    text = _("{step}: no word for {age}.").format(
+        step=first.id, age=clock(now - max(first.heard, first.began))
+    )
+    if first.waits:
+        text += " " + _("It waits: {condition}").format(condition=first.waits)
+    elif first.summary:
+        text += " " + _("It is at: {what}").format(what=first.summary)
+    if len(silent) > 1:
+        others = len(silent) - 1
+        text += " " + ngettext("({n} more is silent)", "({n} more are silent)", others).format(
+            n=others
+        )
+    return f"{glyphs.glyph('warning')} {text}"

@@ -208,10 +208,14 @@ class LogView(ScrollView, can_focus=True):
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
-        if new_value < old_value:
-            self.following = False
-        elif self.is_vertical_scroll_end:
+        if self.is_vertical_scroll_end:
             self.following = True
+        elif new_value < old_value:
+            self.following = False
+
+    def on_resize(self) -> None:
+        if self.following:
+            self.call_after_refresh(self.action_follow)
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         text = "\n".join(self._prefix(line) + line.text for line in self._lines)
