@@ -1,19 +1,29 @@
-"""What hosts said lately: a bounded number of lines each, in the order in which they came."""
+"""What hosts said lately, and what of it one looks at.  No textual here."""
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import Counter
+from operator import attrgetter
 from typing import NamedTuple
 
 from k3s_tui.core.events import Line
+from k3s_tui.hosts.sanitize import sanitize
 
 PER_HOST = 5000
 """Lines of one host that are kept; all of them are in the log file."""
 
-_ERROR = re.compile(
-    r"level=(error|fatal)|(^|[\s\[])(E:|ERROR|Error|error|FATAL|fatal|panic|failed|Failed)([\s:\]]|$)"
-)
+LONGEST = 1000
+"""Characters of a line that are kept: 50,000 lines of this length are still bearable."""
+
+_TAB = 8
+
+_SUSPECTS = ("error", "fatal", "panic", "fail", "level=")
+_LEVEL = re.compile(r"\blevel=(\w+)")
+_ERROR = re.compile(r"(?<!\b0 )(?<!\bno )\b(error|fatal|panic|failed|failure)(?![-\w./=])")
+_MARKED = re.compile(r"E: |[EF]\d{4} \d\d:\d\d:\d\d")
+"""apt's errors, and those of Kubernetes."""
 
 
 class LogLine(NamedTuple):
@@ -26,44 +36,45 @@ class LogLine(NamedTuple):
     is_error: bool
 
 
+_NUMBER = attrgetter("number")
+
+
 class LogBuffer:
-    """`lines` are in order and may hold some too many; `outdated` tells which."""
+    """A bounded number of lines of each host, in the order in which they came.
+
+    Thread-free.  A line costs the same however many there are: those that are too old are taken
+    out many at a time, so that up to an eighth more may be held for a while.
+    """
 
     def __init__(self, per_host: int = PER_HOST) -> None:
-        self.lines: list[LogLine] = []
         self.pruned = 0
-        """How often lines were taken out; whoever keeps some must do likewise."""
+        """How often lines were taken out; whoever holds some must do likewise, by `keep`."""
         self._per_host = per_host
+        self._lines: list[LogLine] = []
         self._said: Counter[str] = Counter()
         self._number = 0
+        self._kept = 0
 
     def add(self, event: Line) -> None:
-        """Keep what a host said; cheap enough to be called for each line."""
+        """Keep what a host said."""
         turn = self._said[event.host]
         self._said[event.host] = turn + 1
-        is_error = _ERROR.search(event.text) is not None
-        self.lines.append(LogLine(self._number, turn, event.host, event.text, is_error))
+        text = _shown(event.text)
+        self._lines.append(LogLine(self._number, turn, event.host, text, is_error(text)))
         self._number += 1
-        # In one go now and then, so that a line costs the same however many there are.
-        if len(self.lines) > self.kept + max(1000, self._per_host // 2):
-            self._prune()
+        self._kept += turn < self._per_host
+        if len(self._lines) > self._kept + max(1000, self._kept // 8):
+            self._lines = self.keep(self._lines)
+            self.pruned += 1
 
-    def outdated(self, line: LogLine) -> bool:
-        """Whether its host has said so much since then that it is not kept."""
-        return line.turn < self._said[line.host] - self._per_host
+    def keep(self, lines: list[LogLine]) -> list[LogLine]:
+        """Those of them that are not too old."""
+        oldest = {host: said - self._per_host for host, said in self._said.items()}
+        return [line for line in lines if line.turn >= oldest[line.host]]
 
     def since(self, number: int) -> list[LogLine]:
-        """Lines from this number on."""
-        first = self.lines[0].number if self.lines else self._number
-        if number <= first:
-            return list(self.lines)
-        if number >= self._number:
-            return []
-        # Numbers have gaps after pruning, but never fewer lines than numbers from the end.
-        at = max(0, len(self.lines) - (self._number - number))
-        while self.lines[at].number < number:
-            at += 1
-        return self.lines[at:]
+        """What is kept of the lines from this number on."""
+        return self.keep(self._lines[index(self._lines, number) :])
 
     @property
     def total(self) -> int:
@@ -72,14 +83,109 @@ class LogBuffer:
 
     @property
     def kept(self) -> int:
-        """Lines that are to be shown."""
-        return sum(min(said, self._per_host) for said in self._said.values())
+        """Lines that are not too old."""
+        return self._kept
+
+    def dropped(self, host: str = "") -> int:
+        """Lines that only the log file has, of one host or of all."""
+        if host:
+            return max(0, self._said[host] - self._per_host)
+        return self._number - self._kept
 
     @property
     def hosts(self) -> list[str]:
         """Who has said something, by when they began."""
         return list(self._said)
 
-    def _prune(self) -> None:
-        self.lines = [line for line in self.lines if not self.outdated(line)]
-        self.pruned += 1
+
+class Excerpt:
+    """What of a buffer one looks at: `lines`, and among them `hits` and `errors`."""
+
+    def __init__(self, buffer: LogBuffer) -> None:
+        self.buffer = buffer
+        self.host = ""
+        self.only_errors = False
+        self.needle = ""
+        self.lines: list[LogLine] = []
+        self.hits: list[LogLine] = []
+        self.errors: list[LogLine] = []
+        self._pattern: re.Pattern[str] | None = None
+        self._taken = 0
+        self._pruned = 0
+
+    def take(self) -> list[LogLine]:
+        """Leave out what is too old and take over what is new; returns the new ones."""
+        if self._pruned != self.buffer.pruned:
+            self._pruned = self.buffer.pruned
+            keep = self.buffer.keep
+            self.lines, self.hits, self.errors = map(keep, (self.lines, self.hits, self.errors))
+        if self._taken == self.buffer.total:
+            return []
+        new = [line for line in self.buffer.since(self._taken) if self._wanted(line)]
+        self._taken = self.buffer.total
+        self.lines += new
+        self.errors += [line for line in new if line.is_error]
+        self.hits += self._found(new)
+        return new
+
+    def show(self, host: str, *, only_errors: bool) -> None:
+        """One host (all with ''), or only what looks like an error."""
+        self.host, self.only_errors = host, only_errors
+        self.lines, self.hits, self.errors = [], [], []
+        self._taken = 0
+        self.take()
+
+    def search(self, needle: str) -> None:
+        """Find this text from now on, in whatever case; '' finds nothing."""
+        self.needle = needle
+        self._pattern = re.compile(re.escape(needle), re.IGNORECASE) if needle else None
+        self.hits = self._found(self.lines)
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where the text that is looked for stands in this one."""
+        return [match.span() for match in self._pattern.finditer(text)] if self._pattern else []
+
+    def _wanted(self, line: LogLine) -> bool:
+        return (not self.host or line.host == self.host) and (line.is_error or not self.only_errors)
+
+    def _found(self, lines: list[LogLine]) -> list[LogLine]:
+        if self._pattern is None:
+            return []
+        search = self._pattern.search
+        return [line for line in lines if search(line.text)]
+
+
+def index(lines: list[LogLine], number: int) -> int:
+    """Where the line with this number is or, when it is gone, the next one."""
+    return bisect_left(lines, number, key=_NUMBER)
+
+
+def neighbour(lines: list[LogLine], number: int, step: int) -> LogLine | None:
+    """The next line after this number (`step` 1) or before it (-1), round the end."""
+    if not lines:
+        return None
+    at = index(lines, number + 1) if step > 0 else index(lines, number) - 1
+    return lines[at % len(lines)]
+
+
+def is_error(text: str) -> bool:
+    """Whether a line is worth stopping at.  A level that it states itself is believed."""
+    if _MARKED.match(text):
+        return True
+    lower = text.lower()
+    # A few searches for words take a tenth of one for a pattern, and most lines have none.
+    if not any(word in lower for word in _SUSPECTS):
+        return False
+    level = _LEVEL.search(lower)
+    if level is not None:
+        return level[1] in ("error", "fatal", "panic")
+    return _ERROR.search(lower) is not None
+
+
+def _shown(text: str) -> str:
+    """One line of a bounded length, in which every character takes the cells it seems to take."""
+    more = len(text) - LONGEST
+    text = text[:LONGEST]
+    if not text.isprintable():
+        text = sanitize(text.expandtabs(_TAB))[:LONGEST]
+    return f"{text}… ({more} more)" if more > 0 else text

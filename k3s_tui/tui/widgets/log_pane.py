@@ -1,7 +1,7 @@
 """The log of a run, live: bounded, searchable, and drawn only as far as it is seen.
 
-Textual's own logs cannot filter, jump when they prune, or render every line when it comes
-(knowledge: 1.2 to 1.8 thousand lines a second); this one costs per screenful, not per line.
+Textual's own logs cannot filter, and either jump when they prune or render every line when it
+comes; this one costs per screenful, not per line.
 """
 
 from __future__ import annotations
@@ -15,30 +15,38 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.cache import LRUCache
 from textual.containers import Vertical
-from textual.geometry import Size
+from textual.events import Focus, Resize
+from textual.geometry import Offset, Size
+from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 from textual.widgets import Input, Static
 
 from k3s_tui.tui import glyphs
-from k3s_tui.tui.language import N_, _
+from k3s_tui.tui.language import N_, _, ngettext
 from k3s_tui.tui.text import plain
-from k3s_tui.tui.widgets.log_buffer import LogBuffer, LogLine
+from k3s_tui.tui.widgets.log_buffer import Excerpt, LogBuffer, LogLine, index, neighbour
 
-_WIDEST = 1000
-"""Cells of a line that are shown; the file has all of it."""
+_HOST_CELLS = 16
+"""Longer names of hosts are cut: the filter tells them in full."""
 
 
 class LogView(ScrollView, can_focus=True):
-    """The lines.  `flush` takes over what has come since the last time."""
+    """The lines.  `flush` takes over what has come since the last time.
+
+    Rows of a selection are numbers of lines: it stays on its text whatever comes or is pruned.
+    """
+
+    class Changed(Message):
+        """What is looked at is another part of the log, or what is looked for is."""
 
     COMPONENT_CLASSES = {"log--host", "log--error", "log--hit", "log--cursor"}
     DEFAULT_CSS = """
     LogView { height: 1fr; overflow-y: scroll; overflow-x: auto; scrollbar-size-horizontal: 1; }
     LogView > .log--host { color: $text-muted; }
     LogView > .log--error { color: $text-error; text-style: bold; }
-    LogView > .log--hit { background: $warning; color: $background; }
+    LogView > .log--hit { color: $text-warning; text-style: bold underline; }
     LogView > .log--cursor { text-style: reverse; }
     """
     ALLOW_SELECT = True
@@ -54,153 +62,160 @@ class LogView(ScrollView, can_focus=True):
         *(Binding(str(n), f"host({n})", N_("One host"), show=False) for n in range(1, 10)),
         Binding("up,k", "move(-1)", N_("Up"), show=False),
         Binding("down,j", "move(1)", N_("Down"), show=False),
+        Binding("home", "first", N_("First line"), show=False),
         Binding("y", "copy", N_("Copy line"), show=False),
         Binding("Y", "copy_errors", N_("Copy errors"), show=False),
     ]
 
     def __init__(self, buffer: LogBuffer) -> None:
         super().__init__()
-        self._buffer = buffer
-        self._lines: list[LogLine] = []
-        self._seen = 0
-        self._pruned = 0
-        self._widest = 0
-        self._strips: LRUCache[tuple[int, int, bool], Strip] = LRUCache(500)
+        self.excerpt = Excerpt(buffer)
         self.following = True
         self.cursor = 0
-        """The line that keys act on, when nobody follows."""
-        self.only_host = ""
-        self.only_errors = False
-        self.needle = ""
+        """The row that keys act on; the last one while it follows."""
+        self._widest = 0
+        self._host_cells = 0
+        self._prefixes: dict[tuple[str, bool], str] = {}
+        self._strips: LRUCache[tuple[int, bool], Strip] = LRUCache(500)
+        self._steady = False
+
+    @property
+    def lines(self) -> list[LogLine]:
+        return self.excerpt.lines
 
     def flush(self) -> None:
         """Take over new lines; a reader who has scrolled up keeps their place."""
-        buffer = self._buffer
-        if buffer.pruned != self._pruned:
-            self._pruned = buffer.pruned
-            self._forget()
-        if buffer.total == self._seen:
+        lines = self.lines
+        top, cursor = self._number(round(self.scroll_y)), self._number(self.cursor)
+        new = self.excerpt.take()
+        if not new and lines is self.lines:
             return
-        new = [line for line in buffer.since(self._seen) if self._wanted(line)]
-        self._seen = buffer.total
-        if new:
-            self._lines += new
-            self._resize(new)
-
-    def _forget(self) -> None:
-        """Leave out what the buffer keeps no longer, without moving what is looked at."""
-        before, at = self._lines, round(self.scroll_y)
-        self._lines = [line for line in before if not self._buffer.outdated(line)]
-        gone = sum(self._buffer.outdated(line) for line in before[:at])
-        self.cursor = max(0, self.cursor - (len(before) - len(self._lines)))
-        self._strips.clear()
-        self.virtual_size = Size(self._widest, len(self._lines))
-        if gone and not self.following:
-            self.scroll_to(y=at - gone, animate=False, immediate=True, force=True)
-
-    def _resize(self, new: list[LogLine]) -> None:
-        self._widest = max(self._widest, *map(self._width, new))
-        self.virtual_size = Size(self._widest, len(self._lines))
-        if self.following:
-            self.cursor = len(self._lines) - 1
-            self.scroll_end(animate=False, immediate=True, force=True, x_axis=False)
-
-    def _wanted(self, line: LogLine) -> bool:
-        return (not self.only_host or line.host == self.only_host) and (
-            line.is_error or not self.only_errors
-        )
+        self._measure(new)
+        self.cursor = index(self.lines, cursor)
+        self._arrange(index(self.lines, top))
 
     def show(self, host: str, errors: bool) -> None:
-        """Show one host (all with ''), or only what looks like an error."""
-        self.only_host, self.only_errors = host, errors
-        kept = (line for line in self._buffer.lines if not self._buffer.outdated(line))
-        self._lines = [line for line in kept if self._wanted(line)]
-        self._seen, self._widest = self._buffer.total, 0
-        self._strips.clear()
-        self.cursor = max(0, len(self._lines) - 1)
-        self.virtual_size = Size(0, len(self._lines))
-        if self._lines:
-            self._resize(self._lines)
-        self.refresh()
+        """Show one host (all with ''), or only what looks like an error; stay at the cursor."""
+        number = self._number(self.cursor)
+        self.excerpt.show(host, only_errors=errors)
+        self._widest = 0
+        self._measure(self.lines)
+        self.cursor = self._clamped(index(self.lines, number))
+        self._arrange(self.cursor - self._height // 2)
+        self._place_cursor()
+        self.post_message(self.Changed())
 
     def search(self, needle: str) -> None:
-        """Mark what holds this text, and go to the last such line."""
-        self.needle = needle.casefold()
+        """Mark what holds this text, and go to the nearest such line from here upwards."""
+        self.excerpt.search(needle)
         self._strips.clear()
         self.refresh()
-        if self.needle:
-            self.cursor = len(self._lines)
-            self.action_hit(-1)
+        if needle:
+            self._seek(self.excerpt.hits, self._number(self.cursor) + 1, -1)
+        self.post_message(self.Changed())
 
-    @property
-    def hits(self) -> int:
-        return sum(self._is_hit(line) for line in self._lines) if self.needle else 0
+    def _measure(self, new: list[LogLine]) -> None:
+        """Make room for lines that are shown from now on."""
+        hosts = self.excerpt.buffer.hosts
+        wanted = min(_HOST_CELLS, max(map(cell_len, hosts), default=0))
+        if wanted != self._host_cells:
+            self._host_cells = wanted
+            self._redraw()
+        widest = max((_cells(line.text) for line in new), default=0)
+        self._widest = max(self._widest, wanted + 3 + widest)
 
-    @property
-    def shown(self) -> int:
-        return len(self._lines)
-
-    def _is_hit(self, line: LogLine) -> bool:
-        return bool(self.needle) and self.needle in line.text.casefold()
-
-    def _go(self, index: int) -> None:
-        """To a line, which is in the middle if it was out of sight."""
-        if not self._lines:
-            return
-        self.cursor = max(0, min(index, len(self._lines) - 1))
-        self.following = False
-        top, height = round(self.scroll_y), self.scrollable_content_region.height
-        if not top <= self.cursor < top + height:
-            self.scroll_to(y=self.cursor - height // 2, animate=False, immediate=True, force=True)
+    def _arrange(self, top: int) -> None:
+        """After lines came or went: to the end when it follows, else with this row on top."""
+        self._steady = True
+        try:
+            self.virtual_size = Size(self._widest, len(self.lines))
+            if self.following:
+                self.cursor = self._clamped(len(self.lines))
+                top = len(self.lines)
+            self.scroll_to(y=top, animate=False, immediate=True, force=True)
+        finally:
+            self._steady = False
         self.refresh()
+
+    def _number(self, row: int) -> int:
+        lines = self.lines
+        return lines[row].number if 0 <= row < len(lines) else self.excerpt.buffer.total
+
+    def _clamped(self, row: int) -> int:
+        return max(0, min(row, len(self.lines) - 1))
+
+    @property
+    def _height(self) -> int:
+        return self.scrollable_content_region.height
+
+    def _go(self, row: int) -> None:
+        """To a row, which is in the middle if it was out of sight."""
+        self.following = False
+        self.cursor = self._clamped(row)
+        top = round(self.scroll_y)
+        if not top <= self.cursor < top + self._height:
+            near = -1 <= self.cursor - top <= self._height
+            back = (0 if self.cursor < top else self._height - 1) if near else self._height // 2
+            self._arrange(self.cursor - back)
+        self._place_cursor()
+        self.refresh()
+        self.post_message(self.Changed())
+
+    def _seek(self, among: list[LogLine], number: int, step: int) -> None:
+        found = neighbour(among, number, step)
+        if found is None:
+            self.app.bell()
+        else:
+            self._go(index(self.lines, found.number))
+
+    def _place_cursor(self) -> None:
+        """A screen reader reads where the terminal's cursor is."""
+        if self.has_focus:
+            row = self.cursor - round(self.scroll_y)
+            self.app.cursor_position = self.content_region.offset + Offset(0, max(0, row))
 
     def action_move(self, step: int) -> None:
         self._go(self.cursor + step)
 
+    def action_first(self) -> None:
+        self._go(0)
+
     def action_follow(self) -> None:
         self.following = True
-        self.cursor = max(0, len(self._lines) - 1)
-        self.scroll_end(animate=False, immediate=True, force=True, x_axis=False)
-        self.refresh()
+        self._arrange(len(self.lines))
+        self._place_cursor()
+        self.post_message(self.Changed())
 
     def action_hit(self, step: int) -> None:
-        at = self.cursor + step
-        while 0 <= at < len(self._lines):
-            if self._is_hit(self._lines[at]):
-                self._go(at)
-                return
-            at += step
-        self.app.bell()
+        self._seek(self.excerpt.hits, self._number(self.cursor), step)
 
     def action_error(self) -> None:
-        order = [*range(self.cursor + 1, len(self._lines)), *range(self.cursor + 1)]
-        if self.following:
-            order = [*range(len(self._lines))]
-        for at in order:
-            if at < len(self._lines) and self._lines[at].is_error:
-                self._go(at)
-                return
-        self.app.bell()
+        """The next one; the newest, when nobody looks at anything yet."""
+        at = self.excerpt.buffer.total if self.following else self._number(self.cursor)
+        self._seek(self.excerpt.errors, at, -1 if self.following else 1)
 
     def action_errors(self) -> None:
-        self.show(self.only_host, not self.only_errors)
+        self.show(self.excerpt.host, not self.excerpt.only_errors)
 
     def action_host(self, number: int) -> None:
-        hosts = self._buffer.hosts
+        hosts = self.excerpt.buffer.hosts
         if number <= len(hosts):
-            self.show(hosts[number - 1] if number else "", self.only_errors)
+            self.show(hosts[number - 1] if number else "", self.excerpt.only_errors)
+        else:
+            self.app.bell()
 
     def action_copy(self) -> None:
-        if 0 <= self.cursor < len(self._lines):
-            self._copy([self._lines[self.cursor]])
+        self._copy(self.lines[self.cursor : self.cursor + 1])
 
     def action_copy_errors(self) -> None:
-        self._copy([line for line in self._lines if line.is_error])
+        self._copy(self.excerpt.errors)
 
     def _copy(self, lines: list[LogLine]) -> None:
         if lines:
             self.app.copy_to_clipboard("\n".join(f"{line.host}: {line.text}" for line in lines))
             self.notify(_("copied"), markup=False)
+        else:
+            self.app.bell()
 
     def action_find(self) -> None:
         if isinstance(self.parent, LogPane):
@@ -208,77 +223,111 @@ class LogView(ScrollView, can_focus=True):
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
-        if self.is_vertical_scroll_end:
-            self.following = True
-        elif new_value < old_value:
-            self.following = False
+        if self._steady:
+            return
+        # Somebody scrolled, or the terminal has another size: only at the end it follows.
+        self.following = self.is_vertical_scroll_end
+        top = round(new_value)
+        row = len(self.lines) if self.following else self.cursor
+        self.cursor = self._clamped(max(top, min(row, top + self._height - 1)))
+        self._place_cursor()
+        self.post_message(self.Changed())
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: Resize) -> None:
         if self.following:
-            self.call_after_refresh(self.action_follow)
+            self._arrange(len(self.lines))
+        self._place_cursor()
+
+    def on_focus(self, event: Focus) -> None:
+        self._place_cursor()
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        text = "\n".join(self._prefix(line) + line.text for line in self._lines)
-        return selection.extract(text), "\n"
+        start, end = selection
+        first = index(self.lines, start.y) if start else 0
+        last = index(self.lines, end.y + 1) if end else len(self.lines)
+        rows = [
+            self._shown(line)[slice(*_until(selection.get_span(line.number)))]
+            for line in self.lines[first:last]
+        ]
+        return "\n".join(rows), "\n"
 
     def selection_updated(self, selection: Selection | None) -> None:
+        self._redraw()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._redraw()
+
+    def _redraw(self) -> None:
         self._strips.clear()
+        self._prefixes.clear()
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
         left, top = self.scroll_offset
         width = self.scrollable_content_region.width
-        at = top + y
-        if at >= len(self._lines):
-            return Strip.blank(width, self.rich_style)
-        strip = self._strip(at).crop_extend(left, left + width, self.rich_style)
-        return strip.apply_offsets(left, at)
+        row = top + y
+        style = self.rich_style
+        if row >= len(self.lines):
+            return Strip.blank(width, style)
+        line = self.lines[row]
+        strip = self._strip(line, row == self.cursor and not self.following and self.has_focus)
+        # Offsets count characters, of which some take two cells.
+        hidden = len(strip.crop(0, left).text) if left else 0
+        cropped = strip.crop_extend(left, left + width, style)
+        return cropped.apply_offsets(hidden, line.number)
 
-    def _strip(self, at: int) -> Strip:
-        line = self._lines[at]
-        on_cursor = at == self.cursor and not self.following and self.has_focus
-        key = (line.number, at if self.text_selection else -1, on_cursor)
-        if key in self._strips:
-            return self._strips[key]
+    def _strip(self, line: LogLine, on_cursor: bool) -> Strip:
+        key = (line.number, on_cursor)
+        if key not in self._strips:
+            self._strips[key] = self._drawn(line, on_cursor)
+        return self._strips[key]
+
+    def _drawn(self, line: LogLine, on_cursor: bool) -> Strip:
+        prefix = self._prefix(line)
         text = Text(no_wrap=True, end="")
-        text.append(self._prefix(line), self._style("log--host"))
-        text.append(line.text[:_WIDEST], self._style("log--error") if line.is_error else "")
-        if self.needle:
-            self._mark_hits(text, line)
+        text.append(prefix, self._style("log--host"))
+        text.append(line.text, self._style("log--error") if line.is_error else "")
+        for start, end in self.excerpt.spans(line.text):
+            text.stylize(self._style("log--hit"), len(prefix) + start, len(prefix) + end)
         if on_cursor:
             text.stylize(self._style("log--cursor"))
-        if self.text_selection is not None:
-            span = self.text_selection.get_span(at)
-            if span is not None:
-                end = len(text) if span[1] == -1 else span[1]
-                text.stylize(
-                    self.screen.get_component_rich_style("screen--selection"), span[0], end
-                )
-        style = self.rich_style
-        segments = [
-            Segment(one.text, style + (one.style or Style.null()))
-            for one in text.render(self.app.console)
-        ]
-        strip = Strip(segments).adjust_cell_length(max(self._widest, self.size.width), style)
-        self._strips[key] = strip
-        return strip
+        selection = self.text_selection
+        span = selection.get_span(line.number) if selection else None
+        if span is not None:
+            style = self.screen.get_component_rich_style("screen--selection")
+            text.stylize(style, *_until(span))
+        base = self.rich_style
+        return Strip(
+            Segment(part.text, base + part.style if part.style else base)
+            for part in text.render(self.app.console)
+        )
 
-    def _mark_hits(self, text: Text, line: LogLine) -> None:
-        shown, start = line.text[:_WIDEST].casefold(), len(self._prefix(line))
-        at = shown.find(self.needle)
-        while at >= 0:
-            text.stylize(self._style("log--hit"), start + at, start + at + len(self.needle))
-            at = shown.find(self.needle, at + len(self.needle))
+    def _shown(self, line: LogLine) -> str:
+        return self._prefix(line) + line.text
 
     def _prefix(self, line: LogLine) -> str:
-        mark = glyphs.glyph("warning") if line.is_error else " "
-        return f"{set_cell_size(line.host, 12)}{mark}{glyphs.separator()} "
-
-    def _width(self, line: LogLine) -> int:
-        return cell_len(self._prefix(line)) + min(_WIDEST, cell_len(line.text[:_WIDEST]))
+        key = (line.host, line.is_error)
+        if key not in self._prefixes:
+            host = set_cell_size(plain(line.host).plain, self._host_cells)
+            mark = glyphs.glyph("warning") if line.is_error else " "
+            self._prefixes[key] = f"{host}{mark}{glyphs.separator()} "
+        return self._prefixes[key]
 
     def _style(self, name: str) -> Style:
         return self.get_component_rich_style(name, partial=True)
+
+
+class SearchInput(Input):
+    """Goes away by Escape, with what was looked for before."""
+
+    BINDINGS = [Binding("escape", "close", N_("Close"), key_display="Esc")]
+
+    class Closed(Message):
+        """Nothing is to be looked for."""
+
+    def action_close(self) -> None:
+        self.post_message(self.Closed())
 
 
 class LogPane(Vertical):
@@ -287,6 +336,7 @@ class LogPane(Vertical):
     DEFAULT_CSS = """
     LogPane { height: 1fr; }
     LogPane > #log-status { height: 1; background: $panel; color: $foreground; padding: 0 1; }
+    LogPane > #log-status { text-wrap: nowrap; text-overflow: ellipsis; }
     LogPane > #log-search { display: none; }
     LogPane.-searching > #log-search { display: block; }
     """
@@ -299,7 +349,7 @@ class LogPane(Vertical):
     def compose(self) -> ComposeResult:
         yield Static(id="log-status")
         yield LogView(self.buffer)
-        yield Input(id="log-search", compact=True, placeholder=_("search, Enter to go there"))
+        yield SearchInput(id="log-search", compact=True, placeholder=_("search, Enter to go there"))
 
     @property
     def view(self) -> LogView:
@@ -308,6 +358,10 @@ class LogPane(Vertical):
     def flush(self) -> None:
         """To be called some times a second; never for each line."""
         self.view.flush()
+        self._tell()
+
+    @on(LogView.Changed)
+    def _tell(self) -> None:
         if self.status != self._told:
             self._told = self.status
             self.query_one("#log-status", Static).update(plain(self._told))
@@ -315,28 +369,45 @@ class LogPane(Vertical):
     @property
     def status(self) -> str:
         """Whose lines, whether it follows, and how many are in the file alone."""
-        view = self.view
-        parts = [view.only_host or _("all hosts")]
-        if view.only_errors:
+        view, excerpt = self.view, self.view.excerpt
+        parts = [excerpt.host or _("all hosts")]
+        if excerpt.only_errors:
             parts.append(_("errors only"))
-        if view.needle:
-            parts.append(_("{n} hits").format(n=view.hits))
+        if excerpt.needle:
+            hits = len(excerpt.hits)
+            parts.append(ngettext("{n} hit", "{n} hits", hits).format(n=hits))
         if view.following:
             parts.append(_("following"))
         else:
-            parts.append(_("line {n} of {all}").format(n=view.cursor + 1, all=view.shown))
-        hidden = self.buffer.total - self.buffer.kept
+            parts.append(_("line {n} of {all}").format(n=view.cursor + 1, all=len(view.lines)))
+        hidden = self.buffer.dropped(excerpt.host)
         if hidden:
             parts.append(_("{n} older ones are in the file").format(n=hidden))
         return f"{_('Log')}: {', '.join(parts)}"
 
     def open_search(self) -> None:
         self.add_class("-searching")
-        self.query_one("#log-search", Input).focus()
+        search = self.query_one("#log-search", Input)
+        search.focus()
+        search.action_select_all()
 
     @on(Input.Submitted, "#log-search")
     def _search(self, event: Input.Submitted) -> None:
         event.stop()
+        self._close_search()
+        self.view.search(event.value)
+
+    @on(SearchInput.Closed)
+    def _close_search(self) -> None:
         self.remove_class("-searching")
         self.view.focus()
-        self.view.search(event.value)
+
+
+def _cells(text: str) -> int:
+    return len(text) if text.isascii() else cell_len(text)
+
+
+def _until(span: tuple[int, int] | None) -> tuple[int, int | None]:
+    """A span whose end -1 means the end of the line, as slices have it."""
+    start, end = span or (0, 0)
+    return start, None if end == -1 else end
