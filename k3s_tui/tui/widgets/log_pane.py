@@ -225,8 +225,9 @@ class LogView(ScrollView, can_focus=True):
         super().watch_scroll_y(old_value, new_value)
         if self._steady:
             return
-        # Somebody scrolled, or the terminal has another size: only at the end it follows.
-        self.following = self.is_vertical_scroll_end
+        # Going down to the end follows, going up does not; a pane that grew taller is moved, too.
+        if new_value > old_value or not self.is_vertical_scroll_end:
+            self.following = self.is_vertical_scroll_end
         top = round(new_value)
         row = len(self.lines) if self.following else self.cursor
         self.cursor = self._clamped(max(top, min(row, top + self._height - 1)))
