@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TypeAlias, cast
+from typing import IO, TYPE_CHECKING, TypeAlias, cast
 
 from k3s_tui.core.ask import Ask
 from k3s_tui.core.errors import UsageError
@@ -17,13 +17,15 @@ from k3s_tui.headless.check import warn
 from k3s_tui.headless.jsonl import JsonLines
 from k3s_tui.headless.output import Output, complain
 from k3s_tui.headless.plain import PlainPrinter, ending
-from k3s_tui.headless.progress import ProgressPrinter
 from k3s_tui.procedure.deployment import Deployment, Order
 from k3s_tui.procedure.recording import Recording, recording
 from k3s_tui.profile.load import Loaded, read
 from k3s_tui.profile.secrets import Resolver
 
-Printer: TypeAlias = JsonLines | PlainPrinter | ProgressPrinter
+if TYPE_CHECKING:
+    from k3s_tui.headless.progress import ProgressPrinter
+
+Printer: TypeAlias = "JsonLines | PlainPrinter | ProgressPrinter"
 
 
 @dataclass(frozen=True)
@@ -85,14 +87,18 @@ def session(verb: str, options: Options, *, keep: bool) -> Iterator[Session]:
 
 
 def _printer(verb: str, options: Options) -> Printer:
-    from rich.console import Console
-
     out = Output(sys.stdout, told=verb != "plan")
     if options.json:
         return JsonLines(out.say)
-    console = Console(file=cast("IO[str]", out))
-    if verb != "plan" and console.is_terminal and not console.is_dumb_terminal:
-        return ProgressPrinter(console, verbose=options.verbose)
+    if verb != "plan" and sys.stdout.isatty():
+        # For pipes and logs, nothing of it is needed.
+        from rich.console import Console
+
+        from k3s_tui.headless.progress import ProgressPrinter
+
+        console = Console(file=cast("IO[str]", out))
+        if not console.is_dumb_terminal:
+            return ProgressPrinter(console, verbose=options.verbose)
     return PlainPrinter(out.say, complain=complain, verbose=options.verbose)
 
 

@@ -18,37 +18,28 @@ class Facts:
     """What could be found out; None and empty stand for unknown or absent.
 
     Sizes are KiB.  `now` is seconds since the epoch by the host's clock.  `addresses` are
-    (interface, address) without prefix length.  `route_sources` and `resolved` have a key for
-    each peer and name that was asked for (`resolved` only where there is `getent`): None, or no
-    address, when there is no route or the name is not known.
+    (interface, address) without prefix length.  `route_sources` has a key for each peer that was
+    asked for: None when there is no route.
     """
 
     os_id: str = ""
     os_like: tuple[str, ...] = ()
-    os_version: str = ""
     os_name: str = ""
     arch: str = ""
-    kernel: str = ""
-    hostname: str = ""
     machine_id: str = ""
-    boot_id: str = ""
     init: str = ""
     """systemd, openrc, or the name of process 1."""
     cpus: int | None = None
     memory_kib: int | None = None
-    swap_kib: int | None = None
     disk_free_kib: Mapping[str, int] = field(default_factory=dict)
     cgroup: Literal["v2", "v1", "hybrid"] | None = None
     cgroup_controllers: frozenset[str] = frozenset()
     addresses: tuple[tuple[str, str], ...] = ()
     default_route: bool = False
     route_sources: Mapping[str, str | None] = field(default_factory=dict)
-    resolved: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     listening: tuple[Listener, ...] = ()
     now: int | None = None
-    clock_synchronized: bool | None = None
     selinux: Literal["enforcing", "permissive", "disabled", "absent"] = "absent"
-    apparmor: bool = False
     firewalls: tuple[str, ...] = ()
     """Those that are active: firewalld, ufw."""
     modules_missing: tuple[str, ...] = ()
@@ -59,7 +50,6 @@ class Facts:
     k3s_leftovers: tuple[str, ...] = ()
     postgres_version: int | None = None
     """`server_version_num` of the server that runs, such as 150008."""
-    shm_writable: bool | None = None
     commands: frozenset[str] = frozenset()
 
     @property
@@ -85,29 +75,21 @@ def parse(out: bytes) -> Facts:
     return Facts(
         os_id=release.get("ID", ""),
         os_like=tuple(release.get("ID_LIKE", "").split()),
-        os_version=release.get("VERSION_ID", ""),
         os_name=release.get("PRETTY_NAME", ""),
         arch=first("arch"),
-        kernel=first("kernel"),
-        hostname=first("hostname"),
         machine_id=first("machine-id"),
-        boot_id=first("boot-id"),
         init=first("init"),
         cpus=_int(first("cpus")),
         memory_kib=memory.get("MemTotal"),
-        swap_kib=memory.get("SwapTotal"),
         disk_free_kib=_disk(every("disk")),
         cgroup=_cgroup(first("cgroup")),
         cgroup_controllers=frozenset(" ".join(every("controllers")).split()),
         addresses=tuple(found for line in every("address") if (found := _address(line))),
         default_route=first("default-route") == "yes",
         route_sources=_routes(every("route")),
-        resolved=_resolved(every("resolved")),
         listening=parse_listeners(every("ss"), every("netstat"), every("procnet")),
         now=_int(first("now")),
-        clock_synchronized=_synchronized(every("clock")),
         selinux=_selinux(first("selinux")),
-        apparmor=first("apparmor") == "Y",
         firewalls=_firewalls(first("firewalld"), first("ufw")),
         modules_missing=tuple(every("module-missing")),
         cloud_init_manages_hosts=any(map(_manages_hosts, every("manage-hosts"))),
@@ -116,7 +98,6 @@ def parse(out: bytes) -> Facts:
         k3s_role=_role(every("k3s-unit")),
         k3s_leftovers=tuple(every("leftover")),
         postgres_version=_int(first("postgres")),
-        shm_writable=first("shm")[:10].startswith("drwxrwxrw") if "shm" in said else None,
         commands=frozenset(every("command")),
     )
 
@@ -182,26 +163,6 @@ def _routes(lines: Iterable[str]) -> dict[str, str | None]:
         if peer:
             found[peer] = source[1] if source else None
     return found
-
-
-def _resolved(lines: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """`name address …`; getent repeats each address per socket type."""
-    found = {}
-    for line in lines:
-        words = line.split()
-        if words:
-            found[words[0]] = tuple(dict.fromkeys(words[1:]))
-    return found
-
-
-def _synchronized(lines: Iterable[str]) -> bool | None:
-    """From timedatectl (`NTPSynchronized=yes`, `… synchronized: no`) and chronyc's leap status."""
-    verdicts = [
-        line.endswith(("=yes", ": yes", "Normal"))
-        for line in lines
-        if re.search(r"(?i)synchronized|^leap status", line)
-    ]
-    return any(verdicts) if verdicts else None
 
 
 def _selinux(text: str) -> Literal["enforcing", "permissive", "disabled", "absent"]:

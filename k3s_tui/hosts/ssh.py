@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes.util
 import os
 import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias, cast
-
-import asyncssh
 
 from k3s_tui.core.ask import Ask
 from k3s_tui.core.contract import Host
@@ -36,6 +35,14 @@ from k3s_tui.hosts.sanitize import sanitize
 from k3s_tui.hosts.shell import ShellTransport
 from k3s_tui.hosts.target import AGENT, Target, parse_jump
 from k3s_tui.hosts.wire import ChannelRefused, Process
+
+_find_library, ctypes.util.find_library = ctypes.util.find_library, lambda name: None
+try:
+    # It would look for two libraries by running ldconfig and even gcc, whichever is first in
+    # PATH; nothing that they bring is used here.
+    import asyncssh
+finally:
+    ctypes.util.find_library = _find_library
 
 _CHUNK = 1 << 16
 _ATTEMPTS = 8

@@ -14,6 +14,7 @@ from k3s_tui.procedure.site import Site, host
 from k3s_tui.resources.k3s import config
 from k3s_tui.resources.k3s.nodes import NodeReady
 from k3s_tui.resources.k3s.service import agent_service
+from k3s_tui.resources.started import Started
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,11 @@ def chapter(site: Site, source: Installation, servers: Servers, balancer: LoadBa
     for name in site.profile.agents:
         theirs = foreign(name)
         service = _service(site, name, source, servers, balancer)
-        ready = _ready(site, name, service, servers)
-        steps += (theirs, service, ready)
+        started = Step(
+            f"{name}/agents/started", host(name), Started("k3s-agent.service"), (service,)
+        )
+        ready = _ready(site, name, started, servers)
+        steps += (theirs, service, started, ready)
     return Agents(tuple(steps))
 
 
@@ -53,7 +57,7 @@ def _service(
     )
 
 
-def _ready(site: Site, name: str, service: Step[Any], servers: Servers) -> Step[Any]:
+def _ready(site: Site, name: str, started: Step[int], servers: Servers) -> Step[Any]:
     # Asked on a server: an agent has no rights of its own to ask with.
     first = next(iter(site.profile.servers))
     return Step(
@@ -64,8 +68,8 @@ def _ready(site: Site, name: str, service: Step[Any], servers: Servers) -> Step[
             site.profile.k3s.version,
             site.address(name),
             server=False,
-            since=seen[service].started or 0,
+            since=seen[started],
         ),
-        (service, servers.ready[first]),
+        (started, servers.ready[first]),
         within=300,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 
@@ -29,7 +30,6 @@ from k3s_tui.hosts.ssh import Connector
 from k3s_tui.hosts.target import Target
 from k3s_tui.hosts.transport import Transport
 from k3s_tui.pki.authority import Authority
-from k3s_tui.procedure import cluster
 from k3s_tui.procedure.site import Credentials, Site, peers_of
 from k3s_tui.procedure.targets import DISKS, Look, look_at, target
 from k3s_tui.profile import lockfile
@@ -101,6 +101,8 @@ class Deployment:
 
     async def plan(self) -> Plan:
         """What is, what would change, and why anything is refused."""
+        from k3s_tui.procedure import cluster
+
         everything = cluster.build(self._known)
         guards = filter(cluster.is_preflight, everything)
         steps = select(everything, self._order.only, always=guards)
@@ -112,6 +114,8 @@ class Deployment:
 
     def verification(self) -> Run:
         """A run that changes nothing: every proof is looked at, and waited for a little."""
+        from k3s_tui.procedure import cluster
+
         steps = select(cluster.prove(self._known), self._order.only)
         return self.run(Plan({step: Item(step, "later") for step in steps}))
 
@@ -137,10 +141,12 @@ class Deployment:
 
     async def _open(self) -> None:
         order = self._order
-        # Opening the store takes as long as connecting to every host: both at once.
+        # Opening the store takes as long as connecting to every host: both at once.  The chapters
+        # take a third of the program's start, and nobody needs them before the hosts have answered.
         async with asyncio.TaskGroup() as both:
             opening = both.create_task(self._resolve())
             looking = both.create_task(self._look_at_all())
+            both.create_task(asyncio.to_thread(import_module, "k3s_tui.procedure.cluster"))
         secrets, recorded = opening.result()
         found = looking.result()
         self._site = Site(

@@ -26,6 +26,7 @@ from k3s_tui.resources.k3s.cluster_ca import ClusterCa
 from k3s_tui.resources.k3s.foreign import NoForeignK3s
 from k3s_tui.resources.k3s.nodes import NodeReady
 from k3s_tui.resources.k3s.service import server_service
+from k3s_tui.resources.started import Started
 
 FOLDER = "/etc/k3s-tui/datastore"
 """A server's CA, certificate and key for PostgreSQL.  Not below /etc/rancher, which K3s's own
@@ -104,6 +105,7 @@ def _server(
         (theirs, *source.needs[name], *entry, ca, certificate, proof, pair, *before),
         within=700,
     )
+    started = Step(f"{name}/servers/started", here, Started("k3s.service"), (service,))
     ready: Step[Any] = Step(
         f"{name}/servers/ready",
         here,
@@ -112,12 +114,12 @@ def _server(
             site.profile.k3s.version,
             site.address(name),
             server=True,
-            since=seen[service].started or 0,
+            since=seen[started],
         ),
-        (service,),
+        (service, started),
         within=300,
     )
-    return (theirs, *entry, ca, certificate, proof, pair, service, ready)
+    return (theirs, *entry, ca, certificate, proof, pair, service, started, ready)
 
 
 def foreign(name: str) -> Step[Any]:

@@ -29,7 +29,8 @@ look() {{ # path digest: one line of metadata; one of content in base64 unless i
     elif [ -e "$1" ]; then look_kind=other
     else printf 'absent\\n\\n'; return; fi
     look_digest=-
-    [ $look_kind != file ] || look_digest=$(sha256sum <"$1" | cut -d ' ' -f 1)
+    [ $look_kind != file ] || look_digest=$(sha256sum <"$1")
+    look_digest=${{look_digest%% *}}
     printf '%s %s %s\\n' $look_kind "${{look_digest:--}}" "$(stat -c '%a %u:%g %U:%G' "$1")"
     [ $look_kind != file ] || [ "$2" = "$look_digest" ] || [ "$2" = hide ] ||
         head -c {_SHOWN} <"$1" | base64 | tr -d '\\n'

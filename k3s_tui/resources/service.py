@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from k3s_tui.core.contract import Change, Hands, Probe, Problem
 from k3s_tui.core.errors import StepFailed
@@ -28,15 +28,13 @@ class ServiceState:
     """`stamp` tells what was loaded last, '' when that is not known: digests of what takes a
     restart to load, and of what a reload loads, with a dot between.
 
-    `active` and `enabled` are systemd's words.  `started` are seconds since the epoch, by the
-    host's clock of now, at which its main process started; None while there is none.
+    `active` and `enabled` are systemd's words.
     """
 
     stamp: str
     files: tuple[FileState, ...]
     active: str
     enabled: str
-    started: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -100,25 +98,20 @@ class Service:
 
     @property
     def _ask(self) -> str:
-        unit = quote(self.unit)
+        unit, stamp = quote(self.unit), quote(self._stamp_path)
         return (
             LOOK
             + "".join(file.ask for file in self.files)
-            + f'echo "stamp $(cat {quote(self._stamp_path)} 2>/dev/null)"\n'
-            + f'echo "active $(systemctl is-active {unit} 2>/dev/null)"\n'
-            + f'echo "enabled $(systemctl is-enabled {unit} 2>/dev/null)"\n'
-            + _STARTED
-            + f'echo "started $(started {unit})"\n'
+            + f'stamp=; [ ! -r {stamp} ] || read -r stamp <{stamp}; echo "stamp=$stamp"\n'
+            + f"systemctl show -p ActiveState -p UnitFileState {unit} 2>/dev/null\n"
         )
 
     def _parse(self, out: bytes) -> ServiceState:
         lines = out.decode(errors="replace").splitlines()
         files = [parse(lines[2 * i : 2 * i + 2], file.owner) for i, file in enumerate(self.files)]
-        told = dict(line.partition(" ")[::2] for line in lines[2 * len(files) :])
-        active, enabled = sanitize(told["active"]), sanitize(told["enabled"])
-        return ServiceState(
-            sanitize(told["stamp"]), tuple(files), active, enabled, _epoch(told["started"])
-        )
+        told = dict(line.partition("=")[::2] for line in map(sanitize, lines[2 * len(files) :]))
+        active, enabled = told.get("ActiveState", ""), told.get("UnitFileState", "")
+        return ServiceState(told["stamp"], tuple(files), active, enabled)
 
     def probe(self) -> Probe[ServiceState]:
         return Probe(self._ask, self._parse)
@@ -224,27 +217,6 @@ class Service:
         unit = quote(self.unit)
         enabled = f"systemctl is-enabled --quiet {unit} || systemctl enable {unit}\n"
         return PLACE + "".join(lines) + enabled
-
-
-# By the host's clock of now, not of then: machines boot with odd ideas of the time.  Both starts
-# are in ticks since the boot, 100 a second; that of `sed` is now.
-_STARTED = """\
-started() { # unit: ticks of now, ticks when it started, time of now
-    pid=$(systemctl show -p MainPID "$1" 2>/dev/null)
-    pid=${pid#MainPID=}
-    [ "${pid:-0}" = 0 ] ||
-        echo $(sed 's/.*) //' /proc/self/stat "/proc/$pid/stat" | cut -d ' ' -f 20) $(date +%s)
-}
-"""
-
-
-def _epoch(told: str) -> int | None:
-    """Nothing is told of a unit that does not run, or has just ended."""
-    words = told.split()
-    if len(words) != 3:
-        return None
-    now, then, clock = map(int, words)
-    return clock - (now - then) // 100
 
 
 def _digest(parts: list[str]) -> str:

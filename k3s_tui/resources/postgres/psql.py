@@ -15,6 +15,10 @@ from typing import Any
 from k3s_tui.hosts.script import quote
 
 AS_POSTGRES = """\
+if [ "$(command -v pg_isready)" = /usr/bin/pg_isready ]
+then # Debian's clients are Perl that looks for these, and takes most of the time of a look
+    for bin in /usr/lib/postgresql/*/bin; do [ ! -x "$bin/psql" ] || PATH=$bin:$PATH; done
+fi
 as_postgres() { # one command line, run as the database's own user
     if command -v runuser >/dev/null 2>&1
     then runuser -u postgres -- /bin/sh -c "$1"

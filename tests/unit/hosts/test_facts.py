@@ -17,14 +17,10 @@ os PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
 os VERSION_ID="12"
 os ID=debian
 arch x86_64
-kernel 6.1.0-21-amd64
-hostname k3s-server-1
 machine-id 0123456789abcdef0123456789abcdef
-boot-id 78a595d4-6a03-4346-8ed4-4129d1159e8f
 init systemd
 cpus 2
 meminfo MemTotal:        4024684 kB
-meminfo SwapTotal:        999420 kB
 cgroup v2
 controllers cpuset cpu io memory hugetlb pids rdma misc
 address 1: lo    inet 127.0.0.1/8 scope host lo\       valid_lft forever preferred_lft forever
@@ -37,16 +33,11 @@ ss LISTEN 0      128          0.0.0.0:22        0.0.0.0:*    users:(("sshd",pid=
 ss LISTEN 0      128             [::]:22           [::]:*    users:(("sshd",pid=511,fd=4))
 ss LISTEN 0      4096   127.0.0.53%lo:53        0.0.0.0:*    users:(("systemd-resolve",pid=3,fd=1))
 ss LISTEN 0      511                *:6443             *:*  users:(("nginx: x",pid=9),("n",pid=8))
-resolved postgres.rancher.rke2 10.161.129.212 10.161.129.212 10.161.129.212
-resolved no-such.invalid
 route 10.161.129.212 10.161.129.212 dev ens3 src 10.161.129.54 uid 0 cache
 route 10.9.9.9
 disk 18290032 /var/lib/rancher
 disk 900 /mnt/my disk
-clock NTPSynchronized=yes
-apparmor Y
 firewalld inactive
-shm drwxrwxrwt 2 root root 40 Nov 23 05:43 /dev/shm/
 k3s k3s version v1.36.3+k3s1 (0a1b2c3d)
 k3s go version go1.25.1
 k3s-unit k3s
@@ -82,15 +73,12 @@ os ID_LIKE="rhel centos fedora"
 os VERSION_ID="9.4"
 selinux Enforcing
 firewalld active
-clock                 Leap status     : Not synchronised
 cgroup hybrid
 manage-hosts manage_etc_hosts: "localhost"  # from the cloud
 cloud-init running
 """
 
 UBUNTU = rb"""ufw ENABLED=yes
-clock System clock synchronized: no
-clock Leap status     : Normal
 manage-hosts   manage_etc_hosts: false
 selinux 0
 """
@@ -109,17 +97,12 @@ procnet    2: 00000000000000000000000001000000:0016 0000000000000000000000000000
             DEBIAN,
             {
                 "os_id": "debian",
-                "os_version": "12",
                 "os_name": "Debian GNU/Linux 12 (bookworm)",
                 "arch": "x86_64",
-                "kernel": "6.1.0-21-amd64",
-                "hostname": "k3s-server-1",
                 "machine_id": "0123456789abcdef0123456789abcdef",
-                "boot_id": "78a595d4-6a03-4346-8ed4-4129d1159e8f",
                 "init": "systemd",
                 "cpus": 2,
                 "memory_kib": 4024684,
-                "swap_kib": 999420,
                 "disk_free_kib": {"/var/lib/rancher": 18290032, "/mnt/my disk": 900},
                 "cgroup": "v2",
                 "cgroup_controllers": frozenset(
@@ -132,10 +115,6 @@ procnet    2: 00000000000000000000000001000000:0016 0000000000000000000000000000
                 ),
                 "default_route": True,
                 "route_sources": {"10.161.129.212": "10.161.129.54", "10.9.9.9": None},
-                "resolved": {
-                    "postgres.rancher.rke2": ("10.161.129.212",),
-                    "no-such.invalid": (),
-                },
                 "listening": (
                     Listener(5432, "127.0.0.1", "postgres", 612),
                     Listener(22, "0.0.0.0", "sshd", 511),
@@ -144,9 +123,6 @@ procnet    2: 00000000000000000000000001000000:0016 0000000000000000000000000000
                     Listener(6443, "*", "nginx: x", 9),
                 ),
                 "now": 1767225600,
-                "clock_synchronized": True,
-                "apparmor": True,
-                "shm_writable": True,
                 "k3s_version": "v1.36.3+k3s1",
                 "k3s_role": "server",
                 "k3s_leftovers": ("/etc/rancher/k3s", "/var/lib/rancher/k3s/server"),
@@ -158,7 +134,6 @@ procnet    2: 00000000000000000000000001000000:0016 0000000000000000000000000000
             ALPINE,
             {
                 "os_id": "alpine",
-                "os_version": "3.22.1",
                 "os_name": "Alpine Linux v3.22",
                 "arch": "aarch64",
                 "init": "openrc",
@@ -178,18 +153,16 @@ procnet    2: 00000000000000000000000001000000:0016 0000000000000000000000000000
             {
                 "os_id": "rocky",
                 "os_like": ("rhel", "centos", "fedora"),
-                "os_version": "9.4",
                 "cgroup": "hybrid",
                 "selinux": "enforcing",
                 "firewalls": ("firewalld",),
-                "clock_synchronized": False,
                 "cloud_init_manages_hosts": True,
                 "cloud_init_running": True,
             },
         ),
         (
             UBUNTU,
-            {"firewalls": ("ufw",), "clock_synchronized": True, "selinux": "permissive"},
+            {"firewalls": ("ufw",), "selinux": "permissive"},
         ),
         (
             PROCNET,
@@ -198,10 +171,9 @@ procnet    2: 00000000000000000000000001000000:0016 0000000000000000000000000000
         (b"arch s390x\nmeminfo MemTotal: 498176 kB\n", {"arch": "s390x", "memory_kib": 498176}),
         (b"selinux Disabled\n", {"selinux": "disabled"}),
         (b"k3s-unit k3s-agent\nk3s-unit k3s\n", {"k3s_role": "server"}),
-        (b"shm drwxr-xr-x 2 root root 40 /dev/shm/\n", {"shm_writable": False}),
         (b"", {}),
-        (b"now soon\ncpus many\ndisk x /\npostgres could not connect\nroute \nresolved \n", {}),
-        (b"hostname evil\x1b]0;x\x07\xff\n", {"hostname": "evil\\x1b]0;x\\x07\ufffd"}),
+        (b"now soon\ncpus many\ndisk x /\npostgres could not connect\nroute \n", {}),
+        (b"arch evil\x1b]0;x\x07\xff\n", {"arch": "evil\\x1b]0;x\\x07\ufffd"}),
     ],
 )
 def test_answers(out: bytes, expected: dict[str, Any]) -> None:

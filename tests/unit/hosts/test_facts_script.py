@@ -47,20 +47,19 @@ def test_this_machine(shell: str, tmp_path: Path) -> None:
     before = time.time()
     found = facts(
         shell,
-        peers=["127.0.0.1", "999.1.1.1"],
-        names=["localhost", "x; echo k3s-unit k3s"],
+        peers=["127.0.0.1", "999.1.1.1", "x; echo k3s-unit k3s"],
         paths=[str(tmp_path / "it's" / "not there"), "/"],
     )
     assert found.arch == os.uname().machine
-    assert found.kernel == os.uname().release
-    assert found.hostname == os.uname().nodename
-    assert found.boot_id == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     assert found.now is not None and before - 1 <= found.now <= time.time()
     assert found.cpus == len(os.sched_getaffinity(0))
     assert found.memory_kib and found.memory_kib > 100_000
     assert ("lo", "127.0.0.1") in found.addresses
-    assert found.route_sources == {"127.0.0.1": "127.0.0.1", "999.1.1.1": None}
-    assert found.resolved["localhost"]
+    assert found.route_sources == {
+        "127.0.0.1": "127.0.0.1",
+        "999.1.1.1": None,
+        "x;": None,
+    }
     assert found.k3s_role is None
     assert set(found.disk_free_kib) == {str(tmp_path / "it's" / "not there"), "/"}
     assert found.cgroup in ("v1", "v2", "hybrid")
@@ -87,7 +86,6 @@ def test_what_shimmed_commands_say(shell: str, bin_folder: Path) -> None:
         "echo 'LISTEN 0 128 0.0.0.0:6443 0.0.0.0:* users:((\"haproxy\",pid=77,fd=3))'",
     )
     shim(bin_folder, "getenforce", "echo Enforcing")
-    shim(bin_folder, "timedatectl", "echo NTPSynchronized=no")
     shim(bin_folder, "systemctl", "echo active")
     shim(bin_folder, "nproc", "echo 64")
     shim(bin_folder, "psql", "echo 160004")
@@ -97,7 +95,7 @@ def test_what_shimmed_commands_say(shell: str, bin_folder: Path) -> None:
     assert (found.arch, found.memory_kib, found.cpus) == ("s390x", 498176, 64)
     assert found.now == 1_000_000_000
     assert found.listening == (Listener(6443, "0.0.0.0", "haproxy", 77),)
-    assert (found.selinux, found.clock_synchronized) == ("enforcing", False)
+    assert found.selinux == "enforcing"
     assert found.firewalls[:1] == ("firewalld",)
     assert found.postgres_version == 160004
 
@@ -106,8 +104,7 @@ def test_what_shimmed_commands_say(shell: str, bin_folder: Path) -> None:
 def test_a_host_with_next_to_nothing(shell: str, bin_folder: Path) -> None:
     for name in ("sed", "grep", "cat"):
         (bin_folder / name).symlink_to("/bin/busybox")
-    found = facts(shell, bin_folder, only=True, peers=["10.0.0.1"], names=["x"], paths=["/"])
-    assert found.boot_id
+    found = facts(shell, bin_folder, only=True, peers=["10.0.0.1"], paths=["/"])
     assert found.memory_kib
     if shell != "busybox":  # whose shell has these commands in itself
         assert (found.now, found.arch, found.addresses, found.disk_free_kib) == (None, "", (), {})

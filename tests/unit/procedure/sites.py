@@ -35,10 +35,8 @@ def facts_of(profile: Profile, name: str) -> Facts:
     own = profile.hosts[name].cluster_address
     return Facts(
         os_id="debian",
-        os_version="12",
         os_name="Debian GNU/Linux 12 (bookworm)",
         arch="x86_64",
-        hostname=name,
         machine_id=f"machine-id-of-{name}",
         init="systemd",
         cpus=2,

@@ -106,7 +106,9 @@ def _promised(step: Step[Any]) -> Any:
         case "kubeconfig":
             return Secret(KUBECONFIG)
         case "k3s":
-            return ServiceState("", (), "active", "enabled", started=STARTED)
+            return ServiceState("", (), "active", "enabled")
+        case "started":
+            return STARTED
         case _:
             return "looked at"
 

@@ -14,6 +14,7 @@ from k3s_tui.core.secret import Secret
 from k3s_tui.hosts.script import PRELUDE, quote
 from k3s_tui.resources.file import File, FileState
 from k3s_tui.resources.service import Service, ServiceState
+from k3s_tui.resources.started import Started
 from tests.unit.hands import ME, LocalHands
 from tests.unit.resources.systemctl import Systemctl
 from tests.unit.shells import SHELLS, run
@@ -339,17 +340,6 @@ async def test_a_reload_enables(
     assert systemd.log == [f"enable {UNIT}", f"reload {UNIT}"]
 
 
-async def test_when_it_started(hands: LocalHands, site: Site, systemd: Systemctl) -> None:
-    assert (await hands.look(site.service())).started is None
-    systemd.put(f"{UNIT}.pid", str(os.getpid()))
-    boot = int(re.findall(r"^btime (\d+)", Path("/proc/stat").read_text(), re.M)[0])
-    own = boot + int(Path("/proc/self/stat").read_text().rpartition(") ")[2].split()[19]) // 100
-    started = (await hands.look(site.service())).started
-    assert started is not None and abs(started - own) <= 2
-    systemd.put(f"{UNIT}.pid", "4194999")  # has just ended
-    assert (await hands.look(site.service())).started is None
-
-
 async def test_neither_new_nor_old_works(hands: LocalHands, site: Site, systemd: Systemctl) -> None:
     await hands.settle(site.service())
     systemd.put("fails", "restart")
@@ -475,3 +465,14 @@ def test_one_that_is_starting_is_waited_for() -> None:
 
 def test_a_folder_in_the_way() -> None:
     assert isinstance(SERVICE.diff(replace(LOADED, files=(FileState("folder"),))), Problem)
+
+
+async def test_when_it_started(hands: LocalHands, site: Site, systemd: Systemctl) -> None:
+    started = Started(UNIT)
+    assert await hands.look(started) == 0
+    systemd.put(f"{UNIT}.pid", str(os.getpid()))
+    boot = int(re.findall(r"^btime (\d+)", Path("/proc/stat").read_text(), re.M)[0])
+    own = boot + int(Path("/proc/self/stat").read_text().rpartition(") ")[2].split()[19]) // 100
+    assert abs(await hands.look(started) - own) <= 2
+    systemd.put(f"{UNIT}.pid", "4194999")  # has just ended
+    assert await hands.look(started) == 0
