@@ -51,7 +51,7 @@ class Wizard(App[int]):
     TITLE = "k3s-tui"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
     BINDINGS = [
-        Binding("ctrl+q", "quit", N_("Quit"), key_display="^q", show=False),
+        Binding("ctrl+q", "quit", N_("Quit"), key_display="^q", show=False, priority=True),
         Binding("ctrl+s", "save", N_("Save"), key_display="^s", show=False),
         *(
             Binding(f"f{at}", f"step('{step.id}')", step.title, show=False)

@@ -200,7 +200,9 @@ class Progress:
         step.state, step.seconds, step.waits = event.outcome, event.seconds, ""
         step.summary = event.summary or step.summary
         # A warning of the plan that still holds has its hint there.
-        step.hint = event.hint or (step.hint if event.warning == step.warning else "")
+        step.hint = event.hint or (
+            step.hint if event.warning and event.warning == step.warning else ""
+        )
         step.warning, step.error, step.tail = event.warning, event.error, event.tail
 
     def _step(self, id: str, host: str, *, work: bool = True) -> StepView:

@@ -87,6 +87,8 @@ class RunScreen(Page):
         self._stays = not watched.running
         """Whether somebody came back to a run that was over."""
         self._zoomed = ""
+        self._for_room = False
+        """Whether a pane is shown alone only because there is no room beside the others."""
         self._journal_host = ""
         self._journal_asked = 0.0
 
@@ -139,7 +141,7 @@ class RunScreen(Page):
         self._draw_silence(now)
         self.query_one(LogPane).flush()
         over = progress.done is not None and not self._watched.running
-        if over and not self._stays and self.is_current:
+        if over and not self._stays and self.is_active:
             self._stays = True
             self.wizard.show_finish()
 
@@ -215,15 +217,18 @@ class RunScreen(Page):
 
     def action_pane(self, name: str) -> None:
         """Go to a pane; where there is no room for it beside others, it is shown alone."""
-        hidden = name == "hosts" and self.has_class("-short")
-        if self._zoomed or hidden:
+        no_room = name == "hosts" and self.has_class("-short")
+        if no_room or (self._zoomed and not self._for_room):
+            self._for_room = no_room and not self._zoomed
             self._zoomed = name
-            self._arrange()
+        elif self._for_room:
+            self._zoomed, self._for_room = "", False
+        self._arrange()
         self._pane(name).focus()
 
     def action_zoom(self) -> None:
         focused = next((n for n in PANES if self._pane(n).has_focus_within), "log")
-        self._zoomed = "" if self._zoomed else focused
+        self._zoomed, self._for_room = "" if self._zoomed else focused, False
         self._arrange()
         self._pane(focused).focus()
 
@@ -242,7 +247,7 @@ class RunScreen(Page):
     def action_leave(self) -> None:
         """Back from a zoomed pane; from a run that is over, to its result."""
         if self._zoomed:
-            self._zoomed = ""
+            self._zoomed, self._for_room = "", False
             self._arrange()
         elif not self._watched.running:
             self.wizard.show_finish()

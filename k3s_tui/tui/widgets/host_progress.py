@@ -86,7 +86,7 @@ def _doing(host: HostView, progress: Progress, now: float) -> str:
         waits = f", {_('waits')}" if first.waits else ""
         age = _("last word {age} ago").format(age=clock(now - host.heard))
         parts.append(f"{title(first.chapter)}: {first.what}{more}{waits}, {age}")
-    elif progress.steps and host.done == host.steps:
+    elif not parts and progress.steps and host.done == host.steps:
         parts.append(_("done"))
     elif not parts:
         told = N_("waits its turn") if progress.steps else CONNECTIONS.get(host.connection, "")

@@ -120,14 +120,16 @@ class StepTree(Tree[Data]):
             goals = progress.active or (progress.failures if progress.done else [])
             self._at = goals[0] if goals else self._at
         if self._at is not None and self._at.id in self._steps:
-            node = self._steps[self._at.id]
-            # A step that ended may lie in a chapter that is folded by now.
-            shown = node if node.line >= 0 else self._chapters[self._at.chapter]
-            self.call_after_refresh(self._go, shown)
+            self.call_after_refresh(self._go, self._at)
 
-    def _go(self, node: TreeNode[Data]) -> None:
-        if self.following and node.line >= 0:
-            self.move_cursor(node)
+    def _go(self, step: StepView) -> None:
+        if not self.following:
+            return
+        # A step that ended may lie in a chapter that is folded by now.
+        for node in (self._steps[step.id], self._chapters[step.chapter]):
+            if node.line >= 0:
+                self.move_cursor(node)
+                return
 
     def _fold(self, id: str, node: TreeNode[Data], *, folded: bool) -> None:
         """Once each time it changes: what the operator did to it in between stays."""
