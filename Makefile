@@ -3,13 +3,15 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 PACKAGES := $(shell cat tests/packages.txt tests/lab/packages.txt 2>/dev/null)
 
-.PHONY: help test lint demo bench schemas lock packages clean
+.PHONY: help test lint demo bench messages screenshots schemas lock packages clean
 
 help:
 	@echo "make demo    bring up five hosts on this machine, make them a cluster, show its nodes"
 	@echo "make test    lint, types, imports, and every test (as root on Linux: the lab, too)"
 	@echo "make lint    formatting, lint, types and the import contract"
 	@echo "make bench   the figures of benchmarks/"
+	@echo "make messages bring the translations up to what the wizard says, and compile them"
+	@echo "make screenshots draw screenshots/*.svg anew"
 	@echo "make schemas write docs/reference/*.schema.json anew"
 	@echo "make lock    pin the dependencies anew"
 
@@ -53,6 +55,12 @@ bench: packages $(VENV)/ready
 schemas: $(VENV)/ready
 	$(VENV)/bin/k3s-tui schema >docs/reference/profile.schema.json
 	$(VENV)/bin/k3s-tui schema --events >docs/reference/events.schema.json
+
+messages: $(VENV)/ready
+	$(PYTHON) -m tests.tui.catalogue
+
+screenshots: $(VENV)/ready
+	$(PYTHON) -m tests.tui.screenshots
 
 lock:
 	$(VENV)/bin/uv pip compile pyproject.toml --group dev --extra keyring --universal \

@@ -20,6 +20,8 @@ _SIGNS = {
     "follow": ("↓", "v", N_("following")),
 }
 
+STATES = tuple(_SIGNS)
+
 _ascii = False
 
 

@@ -1,0 +1,106 @@
+"""The translations: what the wizard says, what is translated, and both brought together.
+
+``python -m tests.tui.catalogue`` (``make messages``) brings the catalogue up to the sources and
+compiles it.  A text that is not translated yet is shown in English, and fails the tests.
+"""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ROOT / "k3s_tui" / "tui"
+PO = ROOT / "k3s_tui" / "locale" / "zh_CN" / "LC_MESSAGES" / "k3s_tui.po"
+MO = PO.with_suffix(".mo")
+
+HEADER = """\
+# Simplified Chinese for the wizard of k3s-tui.
+#
+# Terms: server, agent, token, taint, label and pod stay English where the Chinese documentation
+# of Kubernetes keeps them; datastore 数据存储, load balancer 负载均衡器, fixed registration
+# address 固定注册地址, certificate 证书, fingerprint 指纹, plan 计划, step 步骤, run 运行."""
+
+_SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+_KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
+
+
+def said() -> Catalog:
+    """Every text in the sources, untranslated."""
+    found = Catalog(locale="zh_CN")
+    for _file, _line, message, comments, context in extract_from_dir(
+        str(SOURCES), [("**.py", "python")], keywords=_KEYWORDS, comment_tags=("width:",)
+    ):
+        found.add(message, auto_comments=comments, context=context)
+    return found
+
+
+def translated() -> Catalog:
+    """The catalogue as it is written."""
+    with PO.open("rb") as file:
+        return read_po(file, locale="zh_CN", domain="k3s_tui")
+
+
+def updated() -> Catalog:
+    """The catalogue with just what the sources say."""
+    catalogue = translated() if PO.exists() else Catalog(locale="zh_CN")
+    catalogue.update(said(), no_fuzzy_matching=True)
+    catalogue.obsolete.clear()
+    return catalogue
+
+
+def compiled(catalogue: Catalog) -> bytes:
+    out = io.BytesIO()
+    write_mo(out, _plain(catalogue))
+    return out.getvalue()
+
+
+def written(catalogue: Catalog) -> bytes:
+    out = io.BytesIO()
+    write_po(out, _plain(catalogue), no_location=True, sort_output=True, width=100)
+    return out.getvalue()
+
+
+def _plain(catalogue: Catalog) -> Catalog:
+    """Without dates and names, which would change with every run."""
+    plain = Catalog(
+        locale="zh_CN",
+        header_comment=HEADER,
+        project="k3s-tui",
+        version="1",
+        copyright_holder="-",
+        msgid_bugs_address="-",
+        creation_date=_SOME_DAY,
+        revision_date=_SOME_DAY,
+        last_translator="-",
+        language_team="zh_CN",
+        fuzzy=False,
+    )
+    for message in catalogue:
+        if message.id:
+            plain.add(message.id, message.string, auto_comments=message.auto_comments)
+    return plain
+
+
+def main() -> None:
+    PO.parent.mkdir(parents=True, exist_ok=True)
+    catalogue = updated()
+    PO.write_bytes(written(catalogue))
+    MO.write_bytes(compiled(catalogue))
+    missing = [message.id for message in catalogue if message.id and not is_done(message.string)]
+    print(f"{len(catalogue)} texts, {len(missing)} not translated yet")
+
+
+def is_done(string: str | tuple[str, ...] | list[str] | None) -> bool:
+    """Whether every form of it is translated."""
+    return all(string) if isinstance(string, (tuple, list)) else bool(string)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Every text that the wizard shows is there in Chinese, says the same things, and is compiled."""
+
+from __future__ import annotations
+
+import re
+from itertools import chain
+
+from rich.cells import cell_len
+
+from k3s_tui.tui.steps import STEPS
+from tests.tui import catalogue
+
+PLACEHOLDER = re.compile(r"\{[a-z_]*\}")
+
+
+def forms(string: object) -> list[str]:
+    if isinstance(string, (tuple, list)):
+        return list(string)
+    return [string] if isinstance(string, str) else []
+
+
+def test_every_text_is_translated() -> None:
+    known = catalogue.translated()
+    missing = []
+    for message in catalogue.said():
+        found = known.get(message.id) if message.id else None
+        if message.id and (found is None or not catalogue.is_done(found.string) or found.fuzzy):
+            missing.append(message.id)
+    assert not missing, f"{len(missing)} texts: make messages, then translate {catalogue.PO.name}"
+
+
+def test_nothing_is_translated_that_nobody_says() -> None:
+    said = {message.id for message in catalogue.said()}
+    assert not [m.id for m in catalogue.translated() if m.id and m.id not in said]
+
+
+def test_placeholders_are_the_same() -> None:
+    for message in catalogue.translated():
+        wanted = set(chain.from_iterable(map(PLACEHOLDER.findall, forms(message.id))))
+        for text in forms(message.string):
+            if text and message.id:
+                assert set(PLACEHOLDER.findall(text)) == wanted, message.id
+
+
+def test_it_is_compiled() -> None:
+    assert catalogue.MO.read_bytes() == catalogue.compiled(catalogue.translated()), "make messages"
+
+
+def test_the_step_bar_fits_80_columns() -> None:
+    known = catalogue.translated()
+    for titles in (
+        [step.title for step in STEPS],
+        [str(message.string) for s in STEPS if (message := known.get(s.title)) is not None],
+    ):
+        # Number, mark, two blanks; the current one has brackets.
+        assert sum(cell_len(title) + 3 for title in titles) + len(titles) <= 84
