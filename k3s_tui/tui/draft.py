@@ -98,7 +98,9 @@ class Draft:
     @property
     def hosts(self) -> dict[str, dict[str, Any]]:
         """The hosts' tables as they are typed, by name."""
-        hosts = self.get(("hosts",), {})
+        hosts = self.get(("hosts",))
+        if not isinstance(hosts, dict):
+            return {}
         return {name: host for name, host in hosts.items() if isinstance(host, dict)}
 
     def put_host(self, before: str | None, name: str, table: Mapping[str, Any]) -> None:

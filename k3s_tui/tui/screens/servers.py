@@ -45,7 +45,7 @@ class ServersScreen(StepScreen):
             N_("More options"),
             draft.table_text(("k3s", "server-config")),
             kind="table",
-            help=N_('Options of K3s for every server, as TOML: write-kubeconfig-mode = "0644"'),
+            help=N_('Options of K3s for every server, as TOML: disable = ["traefik"]'),
         )
 
 

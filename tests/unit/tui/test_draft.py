@@ -93,14 +93,14 @@ def test_hosts_keep_their_order_when_renamed(example: Draft) -> None:
 
 def test_a_table_that_is_no_toml_is_kept_as_typed(example: Draft) -> None:
     place = ("k3s", "server-config")
-    example.set_table(place, "write-kubeconfig-mode = ")
-    assert example.table_text(place) == "write-kubeconfig-mode = "
+    example.set_table(place, "disable = ")
+    assert example.table_text(place) == "disable = "
     assert codes(example, place) == ["syntax"]
     assert example.profile is None
-    example.set_table(place, 'write-kubeconfig-mode = "0644"')
+    example.set_table(place, 'disable = ["traefik"]')
     assert codes(example, place) == []
-    assert example.get(place) == {"write-kubeconfig-mode": "0644"}
-    assert example.table_text(place) == 'write-kubeconfig-mode = "0644"'
+    assert example.get(place) == {"disable": ["traefik"]}
+    assert example.table_text(place).split() == ["disable", "=", "[", '"traefik",', "]"]
 
 
 def test_errors_come_before_warnings(example: Draft) -> None:
