@@ -455,7 +455,7 @@ async def test_a_bug_is_told_as_one_with_a_report(folder: Path, bench: Bench) ->
     async with started(folder, bench) as user:
         await user.on(FinishScreen)
         await user.sees("A bug in k3s-tui ended this run.")
-        await user.sees("report: ")
+        await user.sees("-report.tar.gz")
         assert exit_of(user) == user.wizard.exit_code == Exit.BUG
         run = user.wizard.run_controller
         assert run is not None and run.path is not None

@@ -341,16 +341,11 @@ class FinishScreen(Page):
         except OperatorError as error:
             self._say(str(error), wrong=True)
         else:
-            self._say(_("report: {path}").format(path=short(path)))
-            self.notify(
-                _(
-                    "It holds the run's events, the plan, how it ended, the profile without its "
-                    "comments, host keys and versions; no password, token or key."
-                ),
-                title=str(path),
-                timeout=15,
-                markup=False,
+            contents = _(
+                "It holds the events, the plan, how it ended, the profile without its comments, "
+                "host keys and versions; no password, token or private key."
             )
+            self._say(f"{_('Report')}  {short(path)}\n{contents}")
 
     def action_scroll(self, way: str) -> None:
         """The focus stays on the buttons."""

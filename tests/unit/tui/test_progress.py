@@ -43,7 +43,7 @@ START = RunStarted(t=100, tool="1", run="r", verb="apply", profile="p", hosts=["
 
 def test_a_recording_of_a_real_run_folds_to_its_own_numbers() -> None:
     progress = Progress()
-    phases = []
+    phases: list[str] = []
     for event in replay(RECORDING):
         progress(event)
         if not phases or phases[-1] != progress.phase:
