@@ -1,0 +1,157 @@
+"""What a profile puts on which host, as far as that is known before anybody has looked there.
+
+For a preview while the profile is being written.  The texts come from the code that writes them;
+none holds a secret.  What only a host can say, such as where PostgreSQL keeps its configuration, is
+left open: the plan says it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Literal, TypeAlias
+
+from k3s_tui.core.secret import Secret
+from k3s_tui.procedure import datastore as database
+from k3s_tui.procedure import servers
+from k3s_tui.profile.model import Profile
+from k3s_tui.resources import nginx
+from k3s_tui.resources.k3s import config
+from k3s_tui.resources.postgres.access import Access
+from k3s_tui.resources.postgres.psql import Psql
+from k3s_tui.resources.postgres.settings import DROP_IN, Settings, SettingsState
+
+Kind: TypeAlias = Literal["file", "block", "role", "database"]
+
+_HIDDEN = "PASSWORD"
+"""Stands where the password will."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """One thing on a host.  `host` is '' while none has the role.
+
+    `where` is a path, absolute unless PostgreSQL says where it lies, or the name of a role or a
+    database.  `lines` are what is in it, as far as they are telling; `mode` is four octal digits,
+    '' for what has none.
+    """
+
+    host: str
+    kind: Kind
+    where: str
+    lines: tuple[str, ...] = ()
+    mode: str = ""
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """One server behind the load balancer; `address` is '' while only the host knows it."""
+
+    host: str
+    address: str
+
+
+def datastore(profile: Profile) -> tuple[Written, ...]:
+    """PostgreSQL's role, database, files and rules, and what servers need to reach it."""
+    return (*_on_datastore(profile), *_on_servers(profile))
+
+
+def _on_datastore(profile: Profile) -> Iterator[Written]:
+    wanted = profile.datastore
+    name = next(iter(profile.with_role("datastore")), "")
+    tls = database.TLS
+    yield Written(name, "role", wanted.user)
+    yield Written(name, "database", wanted.database, (f"owner {wanted.user}",))
+    yield Written(name, "file", tls.ca, mode="0644")
+    yield Written(name, "file", tls.certificate, mode="0644")
+    yield Written(name, "file", tls.key, mode="0600")
+    address = numeric(profile, name)
+    settings = Settings(
+        Psql(port=wanted.port),
+        config_file="",
+        data_directory="",
+        tls=tls,
+        addresses=("localhost", address) if address else ("localhost",),
+        restart="",
+    ).wanted(SettingsState())
+    lines = tuple(f"{key} = '{value}'" for key, value in settings.items())
+    yield Written(name, "file", DROP_IN, lines, "0600")
+    yield Written(name, "block", "pg_hba.conf", access(profile))
+
+
+def access(profile: Profile) -> tuple[str, ...]:
+    """Lines of pg_hba.conf, one per server that has an IP address in the profile, then the refusal.
+
+    A server that reaches the datastore from another of its addresses gets that one: its routes say.
+    """
+    wanted = profile.datastore
+    known = [numeric(profile, name) for name in profile.servers]
+    block = Access(
+        Psql(), "", wanted.database, wanted.user, tuple(address for address in known if address)
+    ).block()
+    return tuple(line for line in block.splitlines() if not line.startswith("#"))
+
+
+def unknown_servers(profile: Profile) -> tuple[str, ...]:
+    """Servers whose IP address only they can say."""
+    return tuple(name for name in profile.servers if not numeric(profile, name))
+
+
+def _on_servers(profile: Profile) -> Iterator[Written]:
+    wanted = profile.datastore
+    host = next(iter(profile.with_role("datastore")), "")
+    address = numeric(profile, host)
+    endpoint = config.datastore_endpoint(
+        wanted.user, Secret(_HIDDEN), wanted.hostname, wanted.port, wanted.database
+    ).reveal()
+    for name in profile.servers:
+        if wanted.hosts_entry == "auto":
+            lines = (f"{address} {wanted.hostname}",) if address else ()
+            yield Written(name, "block", "/etc/hosts", lines)
+        yield Written(name, "file", servers.FILES.ca, mode="0644")
+        yield Written(name, "file", servers.FILES.certificate, mode="0644")
+        yield Written(name, "file", servers.FILES.key, mode="0600")
+        yield Written(name, "file", config.SECRETS, (f"datastore-endpoint: {endpoint}",), "0600")
+
+
+def balancer(profile: Profile) -> tuple[Written, ...]:
+    """The load balancer's own files, apart from the distribution's nginx."""
+    name = next(iter(profile.with_role("loadbalancer")), "")
+    paths = (nginx.CONFIG_PATH, nginx.UNIT_PATH, nginx.ROTATION_PATH)
+    return tuple(Written(name, "file", path, mode="0644") for path in paths)
+
+
+def upstreams(profile: Profile) -> tuple[Upstream, ...]:
+    """Every server's API, as the load balancer will name it."""
+    known = ((name, numeric(profile, name)) for name in profile.servers)
+    return tuple(
+        Upstream(name, nginx.upstream(address, profile.api_port) if address else "")
+        for name, address in known
+    )
+
+
+def api_names(profile: Profile) -> tuple[str, ...]:
+    """Names of the API in every server's certificate, besides those that K3s adds by itself."""
+    host = next(iter(profile.with_role("loadbalancer")), "")
+    wanted = [profile.loadbalancer.address, *profile.k3s.tls_san, numeric(profile, host)]
+    return tuple(dict.fromkeys(name for name in wanted if name))
+
+
+def registration_url(profile: Profile) -> str:
+    """Where agents join; '' while there is no address."""
+    balancer = profile.loadbalancer
+    if not balancer.address:
+        return ""
+    address = f"[{balancer.address}]" if ":" in balancer.address else balancer.address
+    return f"https://{address}:{balancer.port}"
+
+
+def numeric(profile: Profile, host: str) -> str:
+    """A host's IP address inside the cluster; '' when the profile has a name for it, or no host."""
+    if host not in profile.hosts:
+        return ""
+    try:
+        return str(ip_address(profile.hosts[host].cluster_address))
+    except ValueError:
+        return ""
