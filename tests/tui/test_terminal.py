@@ -1,0 +1,137 @@
+"""The wizard in a real terminal: how it starts, and how it leaves it, whatever ends it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.tui.operator import how_to
+from tests.tui.terminal import Terminal, terminal
+
+WIZARD = (sys.executable, "-m", "k3s_tui")
+ENV = {"PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (60, 15), (20, 5)])
+def test_it_starts_and_ends(folder: Path, size: tuple[int, int]) -> None:
+    how_to(folder)
+    with terminal([*WIZARD, "how-to.toml"], folder, size=size, env=ENV) as tty:
+        tty.until("k3s-tui")
+        assert not tty.is_sane()
+        tty.press("C-q")
+        assert tty.exit_status() == 0
+        assert tty.is_sane()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_leaves_a_sane_terminal(folder: Path, number: signal.Signals, status: int) -> None:
+    with terminal([*WIZARD, how_to(folder)], folder, env=ENV) as tty:
+        tty.until("k3s-server-1")
+        tty.send(number)
+        assert tty.exit_status() == status
+        assert tty.is_sane()
+
+
+def to_the_run(tty: Terminal) -> None:
+    """Through the demo, to where its recording plays."""
+    for title in ("Hosts", "Certificates", "Datastore", "Servers", "Load balancer", "Agents"):
+        tty.until(f" {title}]")
+        tty.press("C-n")
+    tty.until("Nothing was looked at yet")
+    tty.press("Enter")
+    tty.until("to change")
+    tty.press("Enter")
+    tty.until("Start?")
+    tty.press("Tab", "Enter")
+    tty.until("datastore")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_during_a_run_too(folder: Path, number: signal.Signals) -> None:
+    """After a lost terminal the run goes on to its end; a gentle end interrupts it."""
+    with terminal([*WIZARD, "demo"], folder, env=ENV) as tty:
+        to_the_run(tty)
+        tty.send(number)
+        status = tty.exit_status(within=90)
+        assert tty.is_sane()
+        assert ("the run goes on without a screen" in tty.screen) == (number == signal.SIGHUP)
+        assert status == (0 if number == signal.SIGHUP else 143)
+
+
+def test_a_crash_leaves_a_sane_terminal_and_no_values(folder: Path) -> None:
+    code = (
+        "import sys\n"
+        "from k3s_tui.tui import app\n"
+        "def crash(self):\n"
+        "    secret = 'hunter2-in-a-variable'\n"
+        "    raise RuntimeError('boom')\n"
+        "app.Wizard.action_save = crash\n"
+        "sys.argv = ['k3s-tui', 'how-to.toml']\n"
+        "from k3s_tui.cli import main\n"
+        "main()\n"
+    )
+    how_to(folder)
+    with terminal([sys.executable, "-c", code], folder, env={**ENV, "TMPDIR": str(folder)}) as tty:
+        tty.until("k3s-server-1")
+        tty.press("C-s")
+        assert tty.exit_status() == 70
+        assert tty.is_sane()
+        assert "this is a bug in k3s-tui (RuntimeError)" in tty.screen
+        assert "hunter2" not in tty.screen
+        (report,) = folder.glob("k3s-tui-bug-*.txt")
+        assert "action_save" in (text := report.read_text()) or "crash" in text
+        assert "hunter2" not in text
+
+
+def test_without_a_terminal_it_names_the_other_way(folder: Path) -> None:
+    done = subprocess.run(
+        [*WIZARD, how_to(folder)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=ENV,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "the wizard needs a terminal" in done.stderr
+    assert "k3s-tui apply" in done.stderr
+    assert done.stdout == ""
+
+
+def test_keys_are_not_written_down_by_textual(folder: Path) -> None:
+    """Its log would hold every key that is pressed, passwords included."""
+    log = folder / "textual.log"
+    env = {**ENV, "TEXTUAL_LOG": str(log), "TEXTUAL": "debug,devtools"}
+    with terminal([*WIZARD, how_to(folder)], folder, env=env) as tty:
+        tty.until("k3s-server-1")
+        tty.press("C-n")
+        tty.until("2 Certificates]")
+        tty.press("C-q")
+        assert tty.exit_status() == 0
+    assert not log.exists()
+
+
+def test_chinese_and_where_it_cannot_be_shown(folder: Path) -> None:
+    profile = how_to(folder)
+    with terminal([*WIZARD, profile], folder, env={**ENV, "LANG": "zh_CN.UTF-8"}) as tty:
+        tty.until("主机")
+        tty.press("C-q")
+        assert tty.exit_status() == 0
+    again = folder / "again"
+    again.mkdir()
+    with terminal(
+        [*WIZARD, profile], again, env={**ENV, "LANG": "zh_CN.UTF-8"}, term="linux"
+    ) as tty:
+        tty.until("Hosts")
+        tty.until("Linux console")
+
+
+def test_ascii_alone(folder: Path) -> None:
+    with terminal([*WIZARD, "--ascii", how_to(folder)], folder, env=ENV) as tty:
+        tty.until("k3s-server-1")
+        assert tty.screen.isascii()
