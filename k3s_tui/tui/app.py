@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding
+from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
@@ -17,6 +18,7 @@ from k3s_tui.engine.plan import Plan
 from k3s_tui.profile.model import Profile
 from k3s_tui.profile.secrets import Resolver
 from k3s_tui.tui import glyphs, language, themes
+from k3s_tui.tui.ascii import AsciiFilter
 from k3s_tui.tui.ask import DialogAsk
 from k3s_tui.tui.backend import Backend, Engine
 from k3s_tui.tui.controller import Watched
@@ -95,6 +97,11 @@ class Wizard(App[int]):
         """Who looks at the hosts of this profile, and changes them."""
         assert self._backend is not None
         return self._backend
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """On top of Textual's own, which heed NO_COLOR."""
+        more = [AsciiFilter()] if glyphs.is_ascii() else []
+        return [*super().get_line_filters(), *more]
 
     def on_mount(self) -> None:
         self.theme = themes.default_theme(self.ansi_environment)

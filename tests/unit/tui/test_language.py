@@ -8,6 +8,7 @@ import pytest
 from rich.cells import cell_len
 
 from k3s_tui.tui import glyphs, language
+from k3s_tui.tui.ascii import ascii_only
 from k3s_tui.tui.language import _, choose, ngettext
 
 
@@ -71,3 +72,20 @@ def test_in_ascii_nothing_else_is_drawn() -> None:
     glyphs.use_ascii(True)
     assert glyphs.separator().isascii()
     assert glyphs.border() == "ascii"
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("ok", "ok"),
+        ("├─ ✓ a…", "+- v a~"),
+        ("▇▇░", "###"),
+        ("é", "e"),
+        ("主机 a", "???? a"),
+        ("\u200b", ""),
+        ("½", "?"),
+    ],
+)
+def test_ascii_of_the_same_width(text: str, plain: str) -> None:
+    assert ascii_only(text) == plain
+    assert cell_len(plain) == cell_len(text)
