@@ -88,7 +88,8 @@ class StepView:
 class HostView:
     """One host: how it is connected, and how far its steps are.
 
-    `steps` and `done` leave out those that the plan found as wanted: they are no work.
+    Those that the plan found as wanted are not counted: they are no work.  `done` ended well,
+    `left` were skipped or cancelled.
     """
 
     name: str
@@ -97,7 +98,13 @@ class HostView:
     steps: int = 0
     done: int = 0
     failed: int = 0
+    left: int = 0
     heard: float = 0.0
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will be done on it, as far as is known."""
+        return self.done + self.failed + self.left >= self.steps
 
 
 @dataclass(frozen=True)
@@ -194,8 +201,9 @@ class Progress:
         step = self._step(event.step, event.host)
         host = self._host(event.host)
         if not step.ended:
-            host.done += step.work
+            host.done += step.work and event.outcome in GOOD
             host.failed += event.outcome == "failed"
+            host.left += event.outcome in ("skipped", "cancelled")
         host.heard = event.t
         step.state, step.seconds, step.waits = event.outcome, event.seconds, ""
         step.summary = event.summary or step.summary

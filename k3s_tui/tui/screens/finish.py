@@ -256,12 +256,12 @@ class FinishScreen(Page):
             yield f"{glyphs.glyph('failed')} {step.id}", "bad heading"
             yield f"{_('Host')}  {step.host}", ""
             yield step.error, "bad"
+            if step.hint:
+                yield f"{_('Try')}: {step.hint}", ""
             tail = step.tail.splitlines()[-_TAIL:]
             if tail and step.tail.strip() != step.error.strip():
                 yield _("The last lines:"), ""
                 yield "\n".join(tail), "tail"
-            if step.hint:
-                yield f"{_('Try')}: {step.hint}", ""
         if done.error and not failures:
             yield done.error, "bad"
         if done.hint:

@@ -91,6 +91,8 @@ class RunScreen(Page):
         """Whether a pane is shown alone only because there is no room beside the others."""
         self._journal_host = ""
         self._journal_asked = 0.0
+        self._told: dict[str, str] = {}
+        """What stands where."""
 
     @property
     def progress(self) -> Progress:
@@ -127,6 +129,7 @@ class RunScreen(Page):
     def _begin(self) -> None:
         self.progress.touched.update(self.progress.steps)
         self._journal_host = ""
+        self._told.clear()
         self._draw()
         self._arrange()
         self.step_tree.focus()
@@ -156,9 +159,14 @@ class RunScreen(Page):
         ]
         if self._watched.path is not None:
             parts.append(f"{_('log')} {short(self._watched.path)}")
-        state = self.query_one("#state", Static)
-        state.update(plain("  ".join(part for part in parts if part)))
-        state.set_class(bool(failed), "-error")
+        self._say("#state", "  ".join(part for part in parts if part))
+        self.query_one("#state").set_class(bool(failed), "-error")
+
+    def _say(self, where: str, text: str) -> None:
+        """Only what is new is drawn."""
+        if self._told.get(where) != text:
+            self._told[where] = text
+            self.query_one(where, Static).update(plain(text))
 
     @property
     def state(self) -> str:
@@ -180,13 +188,13 @@ class RunScreen(Page):
         if not silent:
             self._journal_host = ""
             return
-        self.query_one("#silent", Static).update(plain(_told(silent, now)))
+        self._say("#silent", _about(silent, now))
         first = silent[0]
         host = first.about if first.about in self.progress.hosts else first.host
         if host != self._journal_host or now - self._journal_asked >= _JOURNAL_EVERY:
             if host != self._journal_host:
-                self.query_one("#journal-of", Static).update("")
-                self.query_one("#said", Static).update("")
+                self._say("#journal-of", "")
+                self._say("#said", "")
             self._journal_host, self._journal_asked = host, now
             self.run_worker(
                 self._read_journal(host), group="journal", exclusive=True, exit_on_error=False
@@ -199,8 +207,8 @@ class RunScreen(Page):
             text = str(error)
         if text and host == self._journal_host:
             heading = _("journal of {host}:").format(host=host)
-            self.query_one("#journal-of", Static).update(plain(heading))
-            self.query_one("#said", Static).update(plain(text))
+            self._say("#journal-of", heading)
+            self._say("#said", text)
             self.query_one("#journal").scroll_end(animate=False)
 
     def action_follow(self) -> None:
@@ -291,7 +299,7 @@ def short(path: Path) -> str:
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
-def _told(silent: list[StepView], now: float) -> str:
+def _about(silent: list[StepView], now: float) -> str:
     first = silent[0]
     text = _("{step}: no word for {age}.").format(
         step=first.id, age=clock(now - max(first.heard, first.began))

@@ -86,8 +86,9 @@ def _doing(host: HostView, progress: Progress, now: float) -> str:
         waits = f", {_('waits')}" if first.waits else ""
         age = _("last word {age} ago").format(age=clock(now - host.heard))
         parts.append(f"{title(first.chapter)}: {first.what}{more}{waits}, {age}")
-    elif not parts and progress.steps and host.done == host.steps:
-        parts.append(_("done"))
+    elif progress.steps and host.over and (host.left or not parts):
+        not_done = ngettext("{n} not done", "{n} not done", host.left).format(n=host.left)
+        parts.append(not_done if host.left else _("done"))
     elif not parts:
         told = N_("waits its turn") if progress.steps else CONNECTIONS.get(host.connection, "")
         parts.append(_(told))

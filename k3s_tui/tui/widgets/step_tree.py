@@ -58,6 +58,9 @@ class StepTree(Tree[Data]):
         self.show_root = False
         self.guide_depth = 2
         self.auto_expand = False
+        if glyphs.is_ascii():
+            self.show_guides = False
+            self.ICON_NODE, self.ICON_NODE_EXPANDED = "+ ", "- "
         self.following = True
         self._chapters: dict[str, TreeNode[Data]] = {}
         self._steps: dict[str, TreeNode[Data]] = {}
@@ -117,7 +120,7 @@ class StepTree(Tree[Data]):
             elif chapter.active or chapter.failed:
                 self._fold(chapter.id, node, folded=False)
         if self._at is None or not self._at.active:
-            goals = progress.active or (progress.failures if progress.done else [])
+            goals = progress.active or progress.failures
             self._at = goals[0] if goals else self._at
         if self._at is not None and self._at.id in self._steps:
             self.call_after_refresh(self._go, self._at)

@@ -95,7 +95,8 @@ def test_a_step_that_fails_counts_and_what_needs_it_does_not() -> None:
         2,
         False,
     )
-    assert progress.hosts["postgres"].failed == 1
+    host = progress.hosts["postgres"]
+    assert (host.done, host.failed, host.left, host.over) == (0, 1, 1, True)
 
 
 def test_a_step_is_silent_thirty_seconds_after_its_last_word() -> None:
