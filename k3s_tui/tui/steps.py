@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WizardStep:
-    """One step.  `places` are the parts of the profile that it asks for."""
+    """One step.  `places` are the parts of the profile that it asks for; `tab` is a shorter title,
+    for all of them to fit side by side.
+    """
 
     id: str
     title: str
     places: tuple[Place, ...] = ()
+    tab: str = ""
 
     def screen(self) -> StepScreen:
         """A new screen of it; its module is loaded only now, to keep the first paint early."""
@@ -31,7 +34,7 @@ class WizardStep:
 
 STEPS = (
     WizardStep("hosts", N_("Hosts"), (("hosts",), ("ssh",))),
-    WizardStep("certificates", N_("Certificates"), (("pki",),)),
+    WizardStep("certificates", N_("Certificates"), (("pki",),), N_("Certs")),
     WizardStep("datastore", N_("Datastore"), (("datastore",),)),
     WizardStep(
         "servers",
@@ -44,7 +47,7 @@ STEPS = (
             ("install",),
         ),
     ),
-    WizardStep("loadbalancer", N_("Load balancer"), (("loadbalancer",),)),
+    WizardStep("loadbalancer", N_("Load balancer"), (("loadbalancer",),), N_("Balancer")),
     WizardStep("agents", N_("Agents"), (("k3s", "agent-token"), ("k3s", "agent-config"))),
     WizardStep("review", N_("Review")),
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.events import Click
+from textual.events import Click, Resize
 from textual.widgets import Static
 
 from k3s_tui.tui.language import _
@@ -15,6 +15,10 @@ from k3s_tui.tui.text import plain
 
 if TYPE_CHECKING:
     from k3s_tui.tui.app import Wizard
+
+
+NARROWEST = 80
+"""Columns in which all titles have a place."""
 
 
 class TitleBar(Static):
@@ -39,6 +43,10 @@ class StepBar(Horizontal):
         for number, step in enumerate(STEPS, 1):
             yield _Tab(number, step, current=step.id == self._current)
 
+    def on_resize(self, event: Resize) -> None:
+        for tab in self.query(_Tab):
+            tab.show(event.size.width)
+
 
 class _Tab(Static):
     def __init__(self, number: int, step: WizardStep, *, current: bool) -> None:
@@ -48,9 +56,15 @@ class _Tab(Static):
         self._is_current = current
 
     def on_mount(self) -> None:
+        self.show(NARROWEST)
+
+    def show(self, width: int) -> None:
+        """On a narrow terminal only the current step has its title."""
         wizard = cast("Wizard", self.app)
         mark = wizard.mark(self._step)
-        label = f"{self._number} {_(self._step.title)}"
+        label = str(self._number)
+        if self._is_current or width >= NARROWEST:
+            label += f" {_(self._step.tab or self._step.title)}"
         self.update(plain(f"[{label}]" if self._is_current else f"{mark}{label}"))
         self.set_class(self._is_current, "-current")
         self.set_class(self._step.id in wizard.visited, "-visited")

@@ -8,9 +8,10 @@ from itertools import chain
 from rich.cells import cell_len
 
 from k3s_tui.tui.steps import STEPS
+from k3s_tui.tui.widgets.step_bar import NARROWEST
 from tests.tui import catalogue
 
-PLACEHOLDER = re.compile(r"\{[a-z_]*\}")
+PLACEHOLDER = re.compile(r"\{[a-z_]*(?::[^}]*)?\}")
 
 
 def forms(string: object) -> list[str]:
@@ -48,9 +49,9 @@ def test_it_is_compiled() -> None:
 
 def test_the_step_bar_fits_80_columns() -> None:
     known = catalogue.translated()
-    for titles in (
-        [step.title for step in STEPS],
-        [str(message.string) for s in STEPS if (message := known.get(s.title)) is not None],
-    ):
-        # Number, mark, two blanks; the current one has brackets.
-        assert sum(cell_len(title) + 3 for title in titles) + len(titles) <= 84
+    tabs = [step.tab or step.title for step in STEPS]
+    chinese = [str(message.string) for tab in tabs if (message := known.get(tab)) is not None]
+    assert len(chinese) == len(tabs)
+    for titles in (tabs, chinese):
+        # A mark, a number and a blank before each, a blank after; the current one has brackets.
+        assert sum(cell_len(title) + 4 for title in titles) + 1 <= NARROWEST
