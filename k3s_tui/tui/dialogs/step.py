@@ -39,8 +39,8 @@ class StepDialog(Dialog[None]):
         yield step.waits and f"{_('It waits: {condition}').format(condition=step.waits)}", ""
         yield step.warning and f"{glyphs.labelled('warning')}: {step.warning}", ""
         yield step.error, "bad"
+        yield step.hint and f"{_('Try')}: {step.hint}", ""
         yield step.tail, "tail"
-        yield step.hint and f"{_('try')}: {step.hint}", ""
         yield step.diff, "tail"
 
     def action_close(self) -> None:

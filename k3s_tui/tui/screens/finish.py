@@ -109,7 +109,7 @@ class FinishScreen(Page):
         yield Static(id="report-told")
         with Horizontal(id="nav"):
             if not self.succeeded:
-                yield Button(_("Retry"), id="retry", variant="primary", compact=True)
+                yield Button(_("Retry"), id="retry", compact=True)
                 yield Button(_("Edit"), id="edit", compact=True)
             yield Button(_("Verify again"), id="verify", compact=True)
             yield Button(_("Log"), id="log", compact=True)
