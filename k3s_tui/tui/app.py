@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import getpass
+import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from textual.app import App, SystemCommand
@@ -15,6 +16,7 @@ from textual.worker import WorkerFailed
 
 from k3s_tui.core.errors import Exit, OperatorError
 from k3s_tui.engine.plan import Plan
+from k3s_tui.profile.locate import Path as Place
 from k3s_tui.profile.model import Profile
 from k3s_tui.profile.secrets import Resolver
 from k3s_tui.tui import glyphs, language, themes
@@ -24,6 +26,7 @@ from k3s_tui.tui.backend import Backend, Engine
 from k3s_tui.tui.controller import Watched
 from k3s_tui.tui.draft import Draft
 from k3s_tui.tui.language import N_, _
+from k3s_tui.tui.reviewed import needs_review
 from k3s_tui.tui.screens.base import Page
 from k3s_tui.tui.steps import STEPS, WizardStep, number
 
@@ -37,11 +40,13 @@ class Settings:
     """How the wizard was started."""
 
     profile: Path | None = None
-    folder: Path = field(default_factory=Path.cwd)
-    """Where profiles are looked for, and new ones written."""
+    folder: Path = Path()
+    """Where profiles are looked for, and new ones written; by default where one is."""
     passphrase_file: Path | None = None
     backend: Callable[[Draft, Resolver, DialogAsk], Backend] | None = None
     """Makes who does the work, for a demo without hosts."""
+    clock: Callable[[], float] = time.time
+    """Seconds since the epoch; a picture of a run has its own."""
     notes: tuple[str, ...] = ()
     """What there is to say about the start, such as a language that cannot be shown."""
 
@@ -54,6 +59,10 @@ class Wizard(App[int]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
     BINDINGS = [
         Binding("ctrl+q", "quit", N_("Quit"), key_display="^q", show=False, priority=True),
+        # Textual's own, named here for the translation of its footer.
+        Binding(
+            "ctrl+p", "command_palette", N_("palette"), key_display="^p", show=False, system=True
+        ),
         Binding("ctrl+s", "save", N_("Save"), key_display="^s", show=False),
         *(
             Binding(f"f{at}", f"step('{step.id}')", step.title, show=False)
@@ -140,9 +149,11 @@ class Wizard(App[int]):
     def new_draft(self, path: Path) -> None:
         self.work_on(Draft.new(path, getpass.getuser()))
 
-    def go(self, step: str) -> None:
-        """Show a step, made anew from the draft."""
-        self._show(STEPS[number(step)].screen())
+    def go(self, step: str, place: Place = ()) -> None:
+        """Show a step, made anew from the draft; the field of `place` gets the focus."""
+        screen = STEPS[number(step)].screen()
+        screen.first = place
+        self._show(screen)
 
     def go_on(self, step: WizardStep) -> None:
         self.go(STEPS[number(step.id) + 1].id)
@@ -165,6 +176,8 @@ class Wizard(App[int]):
         if step.id not in self.visited or not self.has_draft or not step.places:
             return " "
         wrong = any(p.severity == "error" for p in self.draft.problems(*step.places))
+        if not wrong and step.id == "certificates" and needs_review(self.draft):
+            return glyphs.glyph("warning")
         return glyphs.glyph("problem" if wrong else "ok")
 
     def start_run(self, profile: Profile, reviewed: Plan) -> None:

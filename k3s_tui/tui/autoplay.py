@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from textual.pilot import Pilot
 
@@ -25,7 +25,7 @@ _LOOK = 2.0
 """Seconds that somebody needs to see what a screen is about."""
 
 
-async def walk(pilot: Pilot[object], seen: Seen | None = None) -> None:
+async def walk(pilot: Pilot[Any], seen: Seen | None = None) -> None:
     """From the first step to the end of the run.  Without `seen` it waits as a watcher would."""
 
     async def linger(_: str) -> None:
@@ -55,7 +55,7 @@ def _is_at(wizard: Wizard, step: str) -> bool:
     return wizard.current_step == step
 
 
-async def _until(pilot: Pilot[object], condition: Callable[[], bool]) -> None:
+async def _until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
     while not condition():
         await pilot.pause(0.02)
     await pilot.pause()

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import tempfile
-from contextlib import suppress
+from contextlib import chdir, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,10 +55,10 @@ def demo(*, autoplay: bool = False, looks: Looks = Looks()) -> int:
 
     notes = _prepare(looks)
     events = recorded()
-    with tempfile.TemporaryDirectory(prefix="k3s-tui-demo-") as folder:
-        profile = Path(folder) / "how-to.toml"
+    with tempfile.TemporaryDirectory(prefix="k3s-tui-demo-") as folder, chdir(folder):
+        profile = Path("how-to.toml")
         profile.write_text((DEMO / "how-to.toml").read_text())
-        settings = Settings(profile, Path(folder), backend=lambda *_: Recorded(events), notes=notes)
+        settings = Settings(profile, backend=lambda *_: Recorded(events), notes=notes)
         return asyncio.run(_run(Wizard(settings), looks, walk if autoplay else None))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -136,7 +135,7 @@ class RunScreen(Page):
 
     def _draw(self) -> None:
         progress = self.progress
-        now = progress.done.t if progress.done else time.time()
+        now = progress.done.t if progress.done else self.wizard.settings.clock()
         touched, progress.touched = progress.touched, set()
         self.step_tree.show(progress, touched, now)
         self.query_one(HostProgress).show(progress, self._watched.log.hosts, now)

@@ -1,0 +1,122 @@
+"""``make screenshots``: each screen of the demo, in both languages, as SVG.
+
+The pictures come from the walk that ``k3s-tui demo --autoplay`` takes, with the clock held, so
+that the same sources draw the same pictures: a test compares them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import chdir
+from pathlib import Path
+
+from k3s_tui.core.events import AnyEvent, StepStarted
+from k3s_tui.engine.plan import Plan
+from k3s_tui.profile.model import Profile
+from k3s_tui.tui import glyphs, language
+from k3s_tui.tui.app import Settings, Wizard
+from k3s_tui.tui.autoplay import walk
+from k3s_tui.tui.replay import DEMO, Recorded, Replay, recorded
+
+FOLDER = Path(__file__).parents[2] / "screenshots"
+SIZE = (100, 30)
+_UNTIL = "k3s-server-1/servers/ready"
+"""The step at whose beginning the run is shown."""
+
+_IDS = re.compile(r"terminal-\d+-")
+
+
+class Held(Replay):
+    """A recording that waits to be told to go on, and whose clock is its own."""
+
+    @property
+    def running(self) -> bool:
+        return self._at < len(self._events)
+
+    def start(self) -> None:
+        starts = (
+            at
+            for at, event in enumerate(self._events)
+            if isinstance(event, StepStarted) and event.step == _UNTIL
+        )
+        self.forward(next(starts) + 1)
+
+
+class HeldBackend(Recorded):
+    def start(self, profile: Profile, reviewed: Plan) -> Held:
+        run = Held(self._events)
+        run.start()
+        return run
+
+
+async def draw(code: str, events: Sequence[AnyEvent]) -> dict[str, str]:
+    """Every screen's SVG by the name of its file, in one language."""
+    language.use(code)
+    glyphs.use_ascii(False)
+    pictures: dict[str, str] = {}
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        Path("how-to.toml").write_text((DEMO / "how-to.toml").read_text())
+        backend = HeldBackend(events)
+        wizard = Wizard(
+            Settings(
+                backend=lambda *_: backend,
+                clock=lambda: _now(wizard, events),
+            )
+        )
+
+        async with wizard.run_test(size=SIZE) as pilot:
+
+            async def seen(name: str) -> None:
+                await pilot.pause()
+                number = len(pictures) + 1
+                svg = wizard.export_screenshot(title="k3s-tui")
+                pictures[f"{number:02}-{name}.{code}.svg"] = _IDS.sub("terminal-", svg)
+                run = wizard.run_controller
+                if name == "run" and isinstance(run, Held):
+                    run.forward(len(events))
+
+            await seen("welcome")
+            await pilot.press("down", "enter")
+            await walk(pilot, seen)
+    return pictures
+
+
+def _now(wizard: Wizard, events: Sequence[AnyEvent]) -> float:
+    run = wizard.run_controller
+    return run.progress.now if run is not None and run.progress.now else events[0].t
+
+
+def all_pictures() -> dict[str, str]:
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    os.environ["COLORTERM"] = "truecolor"
+    os.environ.pop("SSH_CONNECTION", None)
+    os.environ.pop("NO_COLOR", None)
+    events = recorded()
+    pictures: dict[str, str] = {}
+    with tempfile.TemporaryDirectory() as home:
+        for name in ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+            os.environ[name] = home
+        for code in language.LANGUAGES:
+            pictures |= asyncio.run(draw(code, events))
+    language.use("en")
+    return pictures
+
+
+def main() -> None:
+    pictures = all_pictures()
+    FOLDER.mkdir(exist_ok=True)
+    for old in FOLDER.glob("*.svg"):
+        old.unlink()
+    for name, svg in pictures.items():
+        (FOLDER / name).write_text(svg)
+    print(f"{len(pictures)} pictures in {FOLDER.name}/")
+
+
+if __name__ == "__main__":
+    main()
