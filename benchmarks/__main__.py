@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from benchmarks import command, engine, noop
+from benchmarks import command, engine, log_pane, noop
 
 
 def main() -> None:
@@ -20,6 +20,7 @@ def main() -> None:
     )
     command.main()
     engine.main()
+    log_pane.main()
     if platform.system() == "Linux" and os.geteuid() == 0:
         noop.main()
     else:

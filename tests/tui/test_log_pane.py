@@ -121,6 +121,16 @@ async def test_scrolling_to_the_end_follows_again() -> None:
         assert user.view.following
 
 
+async def test_scrolling_is_not_lost_to_lines_that_come_meanwhile() -> None:
+    async with reader() as user:
+        await user.come(numbered(0, 100))
+        user.view.action_page_up()
+        before = user.view.lines[round(user.view.scroll_y)]
+        await user.come(numbered(100, 200))
+        assert not user.view.following
+        assert user.rows[0] == f"a │ {before.text}"
+
+
 async def test_pruning_does_not_move_what_is_read() -> None:
     async with reader() as user:
         await user.come(numbered(0, 100), "quiet")
@@ -248,10 +258,10 @@ async def test_an_error_is_told_by_a_sign_in_ascii_too() -> None:
 
 async def test_the_mouse_selects_across_lines_and_pruning() -> None:
     async with reader() as user:
-        await user.come(["中文 zero", *numbered(1, 150)], "quiet")
         await user.come(["x"] * 50, "loud")
-        await user.press("home")
-        top = user.view.content_region.y
+        await user.come(["中文 zero", *numbered(1, 150)], "quiet")
+        await user.search("zero")
+        top = user.view.content_region.y + user.rows.index("quiet │ 中文 zero")
         await user.pilot.mouse_down(offset=Offset(10, top))
         await user.pilot.hover(offset=Offset(9, top + 2))
         await user.pilot.mouse_up(offset=Offset(9, top + 2))

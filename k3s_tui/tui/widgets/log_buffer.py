@@ -121,7 +121,7 @@ class Excerpt:
             self.lines, self.hits, self.errors = map(keep, (self.lines, self.hits, self.errors))
         if self._taken == self.buffer.total:
             return []
-        new = [line for line in self.buffer.since(self._taken) if self._wanted(line)]
+        new = self._wanted(self.buffer.since(self._taken))
         self._taken = self.buffer.total
         self.lines += new
         self.errors += [line for line in new if line.is_error]
@@ -145,8 +145,12 @@ class Excerpt:
         """Where the text that is looked for stands in this one."""
         return [match.span() for match in self._pattern.finditer(text)] if self._pattern else []
 
-    def _wanted(self, line: LogLine) -> bool:
-        return (not self.host or line.host == self.host) and (line.is_error or not self.only_errors)
+    def _wanted(self, lines: list[LogLine]) -> list[LogLine]:
+        if self.host:
+            lines = [line for line in lines if line.host == self.host]
+        if self.only_errors:
+            lines = [line for line in lines if line.is_error]
+        return lines
 
     def _found(self, lines: list[LogLine]) -> list[LogLine]:
         if self._pattern is None:
