@@ -52,12 +52,8 @@ class Upstream:
     address: str
 
 
-def datastore(profile: Profile) -> tuple[Written, ...]:
-    """PostgreSQL's role, database, files and rules, and what servers need to reach it."""
-    return (*_on_datastore(profile), *_on_servers(profile))
-
-
-def _on_datastore(profile: Profile) -> Iterator[Written]:
+def on_datastore(profile: Profile) -> Iterator[Written]:
+    """PostgreSQL's role, database, files and rules."""
     wanted = profile.datastore
     name = next(iter(profile.with_role("datastore")), "")
     tls = database.TLS
@@ -98,7 +94,8 @@ def unknown_servers(profile: Profile) -> tuple[str, ...]:
     return tuple(name for name in profile.servers if not numeric(profile, name))
 
 
-def _on_servers(profile: Profile) -> Iterator[Written]:
+def on_servers(profile: Profile) -> Iterator[Written]:
+    """What each server needs to reach the datastore."""
     wanted = profile.datastore
     host = next(iter(profile.with_role("datastore")), "")
     address = numeric(profile, host)

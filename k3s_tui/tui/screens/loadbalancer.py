@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from k3s_tui.tui.language import N_
+from textual.widgets import Static
+
+from k3s_tui.procedure import written
+from k3s_tui.tui.language import N_, _
 from k3s_tui.tui.screens.step import StepScreen
 from k3s_tui.tui.widgets.field import Field
+from k3s_tui.tui.widgets.mode_field import ModeField
+from k3s_tui.tui.widgets.rows import Row, Rows
 
 
 class LoadBalancerScreen(StepScreen):
@@ -15,6 +20,13 @@ class LoadBalancerScreen(StepScreen):
 
     def body(self) -> Iterable[Any]:
         draft = self.draft
+        yield ModeField(
+            ("loadbalancer", "mode"),
+            N_("Load balancer"),
+            draft.get(("loadbalancer", "mode")),
+            works=("managed", N_("nginx, set up by k3s-tui")),
+            later=[("external", N_("one of your own"))],
+        )
         yield Field(
             ("loadbalancer", "address"),
             N_("Address"),
@@ -27,6 +39,7 @@ class LoadBalancerScreen(StepScreen):
             draft.get(("loadbalancer", "port")),
             kind="number",
             default=6443,
+            help=N_("Where it listens for agents and kubectl."),
         )
         yield Field(
             ("loadbalancer", "method"),
@@ -38,7 +51,29 @@ class LoadBalancerScreen(StepScreen):
                 ("round_robin", N_("in turn")),
             ),
             default="least_conn",
+            help=N_("Which server gets the next connection."),
         )
+        yield Static(_("What leads where"), classes="heading")
+        yield Rows(id="written")
+
+    def on_mount(self) -> None:
+        self.changed()
+        super().on_mount()
+
+    def changed(self) -> None:
+        self.query_one("#written", Rows).update(list(self._preview()))
+
+    def _preview(self) -> Iterator[Row]:
+        profile = self.draft.checked.profile
+        yield Row(_("From"), written.registration_url(profile) or "-")
+        upstreams = written.upstreams(profile)
+        for at, upstream in enumerate(upstreams):
+            address = upstream.address or _("its address, once it has said it")
+            yield Row("" if at else _("To"), f"{upstream.host}  {address}")
+        if not upstreams:
+            yield Row(_("To"), _("No host has the role server yet."))
+        for at, item in enumerate(written.balancer(profile)):
+            yield Row("" if at else _("Files"), f"{item.host or '-'}: {item.where}  {item.mode}")
 
 
 SCREEN = LoadBalancerScreen

@@ -5,13 +5,68 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from k3s_tui.tui.language import N_
+from textual import on
+from textual.app import SystemCommand
+from textual.widgets import DataTable, Static
+
+from k3s_tui.procedure import written
+from k3s_tui.tui.language import N_, _
 from k3s_tui.tui.screens.step import StepScreen
+from k3s_tui.tui.text import plain
 from k3s_tui.tui.widgets.field import Field
+from k3s_tui.tui.widgets.node_table import NodeTable
+from k3s_tui.tui.widgets.options_field import OptionsField
+from k3s_tui.tui.widgets.secret_field import SecretField
 
 
-class ServersScreen(StepScreen):
-    HELP = N_("What every server of the cluster runs, and under which names its API is reached.")
+class NodesScreen(StepScreen):
+    """A step with a table of nodes; Enter in it edits the host."""
+
+    ROLE = "server"
+
+    def nodes(self) -> Iterable[Any]:
+        """The table, and what it says about who joins whom."""
+        yield Static(id="joins")
+        yield NodeTable(self.draft, self.ROLE, id="nodes")
+
+    def on_mount(self) -> None:
+        self.changed()
+        super().on_mount()
+
+    def commands(self) -> Iterable[SystemCommand]:
+        yield SystemCommand(_("Edit the host"), "", self.edit)
+
+    def changed(self) -> None:
+        self.query_one("#joins", Static).update(plain(self.joins()))
+
+    def joins(self) -> str:
+        """Who joins whom, in a sentence."""
+        return ""
+
+    @on(DataTable.RowSelected, "#nodes")
+    def edit(self) -> None:
+        """Its labels and taints, and all the rest."""
+        from k3s_tui.tui.dialogs.host import HostDialog
+
+        table = self.query_one(NodeTable)
+        if table.chosen is None:
+            return
+
+        def edited(saved: bool | None) -> None:
+            if saved:
+                table.fill()
+                self.changed()
+                self.summarize()
+
+        self.app.push_screen(HostDialog(self.draft, table.chosen), edited)
+
+
+class ServersScreen(NodesScreen):
+    HELP = N_(
+        "What every server of the cluster runs, and under which names its API is reached. The "
+        "token also encrypts the cluster's keys in the database: once the cluster exists, it "
+        "cannot be changed, and without it the database cannot be read."
+    )
 
     def body(self) -> Iterable[Any]:
         draft = self.draft
@@ -19,33 +74,53 @@ class ServersScreen(StepScreen):
             ("k3s", "version"),
             N_("K3s version"),
             draft.get(("k3s", "version")),
+            placeholder="v1.36.3+k3s1",
             help=N_("An exact release, such as v1.36.3+k3s1: every node gets the same."),
         )
-        yield Field(
+        yield SecretField(
             ("k3s", "token"),
             N_("Token"),
-            draft.get(("k3s", "token")),
-            help=N_("Where the servers' token is kept. It also encrypts the cluster's own keys."),
+            draft,
+            help=N_("Servers join with it. It encrypts the cluster's keys, and cannot be changed."),
         )
         yield Field(
             ("k3s", "tls-san"),
             N_("More API names"),
             draft.get(("k3s", "tls-san")),
             kind="list",
-            help=N_("More names or addresses of the API; the registration address is one already."),
+            help=N_("More names or addresses for the API's certificate."),
+        )
+        yield Static(id="names")
+        yield from self.nodes()
+        yield OptionsField(
+            ("k3s", "server-config"),
+            N_("More options"),
+            draft,
+            help=N_('Options of K3s for every server, as TOML: flannel-backend = "host-gw"'),
         )
         yield Field(
             ("install", "script-url"),
             N_("Install script"),
             draft.get(("install", "script-url")),
             default="https://get.k3s.io",
+            help=N_("Its checksum is recorded at first use, and compared ever after."),
         )
-        yield Field(
-            ("k3s", "server-config"),
-            N_("More options"),
-            draft.table_text(("k3s", "server-config")),
-            kind="table",
-            help=N_('Options of K3s for every server, as TOML: disable = ["traefik"]'),
+
+    def changed(self) -> None:
+        super().changed()
+        names = ", ".join(written.api_names(self.draft.checked.profile)) or "-"
+        told = _("The certificate says: {names}").format(names=names)
+        more = _("K3s adds each server's own name and address.")
+        self.query_one("#names", Static).update(plain(f"{told}\n{more}"))
+
+    def joins(self) -> str:
+        first, *others = self.draft.checked.profile.servers or [""]
+        if not first:
+            return _("No host has the role server yet.")
+        if not others:
+            return _("{first} makes the cluster, and is its only server.").format(first=first)
+        return _("{first} makes the cluster; then, one by one: {others}").format(
+            first=first, others=", ".join(others)
         )
 
 

@@ -12,6 +12,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.events import DescendantBlur, DescendantFocus
 from textual.widgets import Button, Footer, Static
 
+from k3s_tui.profile.locate import Path as Place
 from k3s_tui.profile.problem import ProfileProblem
 from k3s_tui.tui.draft import Draft
 from k3s_tui.tui.language import N_, _, ngettext
@@ -36,6 +37,8 @@ class StepScreen(Page):
     def __init__(self, step: WizardStep) -> None:
         super().__init__()
         self.step = step
+        self.first: Place = ()
+        """The field that gets the focus; () for the first there is."""
 
     @property
     def draft(self) -> Draft:
@@ -68,6 +71,9 @@ class StepScreen(Page):
         else:
             self.summarize()
         self.wizard.visited.add(self.step.id)
+        for field in self.query(Field):
+            if field.place == self.first:
+                field.focus_input()
 
     @property
     def problems(self) -> list[ProfileProblem]:

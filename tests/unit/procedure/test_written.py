@@ -73,9 +73,13 @@ def paths(profile: Profile) -> set[tuple[str, str, str]]:
     return found
 
 
+def both(profile: Profile) -> list[written.Written]:
+    return [*written.on_datastore(profile), *written.on_servers(profile)]
+
+
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_files_are_those_of_the_steps(profile: Profile) -> None:
-    shown = (*written.datastore(profile), *written.balancer(profile))
+    shown = (*both(profile), *written.balancer(profile))
     files = {(w.host, w.where, w.mode) for w in shown if w.kind == "file" and w.where[0] == "/"}
     assert len(files) > 8
     assert files <= paths(profile)
@@ -96,7 +100,7 @@ def test_the_hosts_file_has_these_lines(profile: Profile) -> None:
         for host, r in resources(profile)
         if isinstance(r, Block) and r.path == "/etc/hosts"
     }
-    shown = [w for w in written.datastore(profile) if w.where == "/etc/hosts"]
+    shown = [w for w in both(profile) if w.where == "/etc/hosts"]
     assert {(w.host, *w.lines) for w in shown} == real
 
 
@@ -105,7 +109,7 @@ def test_database_and_role_have_these_names() -> None:
     real = [r for _, r in resources(profile)]
     assert [r.name for r in real if isinstance(r, Role)] == ["kine"]
     assert [(r.name, r.owner) for r in real if isinstance(r, Database)] == [("db", "kine")]
-    shown = {w.kind: w for w in written.datastore(profile)}
+    shown = {w.kind: w for w in both(profile)}
     assert shown["role"].where == "kine"
     assert (shown["database"].where, shown["database"].lines) == ("db", ("owner kine",))
 
@@ -136,13 +140,13 @@ def test_an_address_that_is_a_name_is_left_open() -> None:
 
 def test_an_empty_profile_has_a_preview() -> None:
     profile = check({"schema": 1, "name": "x"}).profile
-    assert {w.host for w in written.datastore(profile)} == {""}
+    assert {w.host for w in both(profile)} == {""}
     assert written.balancer(profile)[0].host == ""
     assert written.upstreams(profile) == ()
     assert written.registration_url(profile) == ""
 
 
 def test_no_secret_is_in_it() -> None:
-    text = repr(written.datastore(HOW_TO))
+    text = repr(both(HOW_TO))
     assert "PASSWORD" in text
     assert "store:" not in text
