@@ -90,6 +90,8 @@ class RunScreen(Page):
         """Whether a pane is shown alone only because there is no room beside the others."""
         self._journal_host = ""
         self._journal_asked = 0.0
+        self._between = False
+        """While it is composed anew there is nothing to draw on."""
         self._told: dict[str, str] = {}
         """What stands where."""
 
@@ -122,7 +124,11 @@ class RunScreen(Page):
 
     async def recompose(self) -> None:
         """In another language, all is drawn anew."""
-        await super().recompose()
+        self._between, self._journal_host = True, ""
+        try:
+            await super().recompose()
+        finally:
+            self._between = False
         self._begin()
 
     def _begin(self) -> None:
@@ -134,6 +140,8 @@ class RunScreen(Page):
         self.step_tree.focus()
 
     def _draw(self) -> None:
+        if self._between:
+            return
         progress = self.progress
         now = progress.done.t if progress.done else self.wizard.settings.clock()
         touched, progress.touched = progress.touched, set()
