@@ -16,6 +16,7 @@ from textual.worker import WorkerFailed
 
 from k3s_tui.core.errors import Exit, OperatorError
 from k3s_tui.engine.plan import Plan
+from k3s_tui.procedure.probing import Found
 from k3s_tui.profile.locate import Path as Place
 from k3s_tui.profile.model import Profile
 from k3s_tui.profile.secrets import Resolver
@@ -76,6 +77,8 @@ class Wizard(App[int]):
         self.ask = DialogAsk(self)
         self.visited: set[str] = set()
         self.run_controller: Watched | None = None
+        self.found: dict[str, tuple[str, Found]] = {}
+        """What probes found, by host, and how it was reached then."""
         self.plan: Plan | None = None
         """What the last look at the hosts found."""
         self._draft: Draft | None = None
@@ -136,7 +139,7 @@ class Wizard(App[int]):
     def work_on(self, draft: Draft) -> None:
         """Take up a profile."""
         self._draft = draft
-        self.plan = None
+        self.plan, self.found = None, {}
         self._secrets = Resolver(
             draft.path, self.ask, passphrase_file=self.settings.passphrase_file
         )

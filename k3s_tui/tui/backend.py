@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from k3s_tui.core.errors import CredentialsError, Interrupted
 from k3s_tui.engine.plan import Plan
+from k3s_tui.procedure.probing import Prober
 from k3s_tui.procedure.secrets import make_secrets
 from k3s_tui.procedure.verbs import Hints
 from k3s_tui.profile.model import Profile
@@ -31,6 +32,13 @@ class Backend(Protocol):
 
     async def prepare(self, draft: Draft) -> Profile:
         """Save the profile, and see to it that its secrets are there."""
+        ...
+
+    async def prober(self, draft: Draft) -> Prober | None:
+        """Who looks at single hosts of an unfinished draft; None when there are no hosts.
+
+        Raises OperatorError when a secret that it needs cannot be had.
+        """
         ...
 
     async def plan(self, profile: Profile) -> Plan:
@@ -68,6 +76,12 @@ class Engine:
         await make_secrets(profile, draft.path, self._secrets, draft.secrets)
         draft.secrets.clear()
         return profile
+
+    async def prober(self, draft: Draft) -> Prober:
+        profile = draft.checked.profile
+        password = profile.ssh.sudo_password
+        sudo = await self._secrets.resolve(password, "ssh.sudo-password") if password else None
+        return Prober(profile, draft.path, self._ask, sudo_password=sudo)
 
     async def plan(self, profile: Profile) -> Plan:
         return await self._controller(profile).plan()

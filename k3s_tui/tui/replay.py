@@ -47,6 +47,9 @@ class Recorded:
     async def prepare(self, draft: Draft) -> Profile:
         return draft.checked.profile
 
+    async def prober(self, draft: Draft) -> None:
+        """A recording has no hosts."""
+
     async def plan(self, profile: Profile) -> Plan:
         """The plan as it was recorded, whatever the profile says now."""
         items = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textual.content import Content
 from textual.widgets import Checkbox
 
 
@@ -15,8 +16,8 @@ class Tick(Checkbox):
     Tick > .toggle--button, Tick.-on > .toggle--button { color: $foreground; background: $panel; }
     """
 
-    def __init__(self, label: str, value: bool = False, *, id: str | None = None) -> None:
-        """`label` is a literal, translated."""
+    def __init__(self, label: str | Content, value: bool = False, *, id: str | None = None) -> None:
+        """A label that is text from outside comes as Content."""
         self.BUTTON_INNER = "[x]" if value else "[ ]"
         super().__init__(label, value, id=id, compact=True)
 
