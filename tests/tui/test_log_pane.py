@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import pytest
 from textual.app import App, ComposeResult
+from textual.color import Color
 from textual.geometry import Offset
 from textual.pilot import Pilot
 from textual.widgets import Input
 
 from k3s_tui.core.events import Line
-from k3s_tui.tui import glyphs
+from k3s_tui.tui import glyphs, themes
 from k3s_tui.tui.widgets.log_buffer import LogBuffer
 from k3s_tui.tui.widgets.log_pane import LogPane, LogView
 from tests.unit.tui.test_log_buffer import HOSTILE
@@ -247,6 +248,34 @@ async def test_the_next_error_first_the_newest() -> None:
         assert user.row == "a!│ error: early"
         await user.press("Y")
         assert user.app.clipboard == "a: error: early\na: error: late"
+
+
+@pytest.mark.parametrize("theme", ["k3s-dark", "k3s-light", "high-contrast"])
+async def test_every_part_of_a_line_can_be_read_in_every_theme(theme: str) -> None:
+    async with reader() as user:
+        for one in themes.load(None).themes:
+            user.app.register_theme(one)
+        user.app.theme = theme
+        await user.come(["error: x", "fine", "a hit"])
+        await user.search("hit")
+        await user.press("home")
+        for row in range(3):
+            for segment in user.view.render_line(row):
+                style = segment.style
+                assert style is not None and style.color and style.bgcolor
+                text, ground = map(Color.from_rich_color, (style.color, style.bgcolor))
+                assert contrast(text, ground) >= 4.5, (segment.text, text, ground)
+
+
+def contrast(one: Color, other: Color) -> float:
+    """As WCAG 2 has it."""
+    bright, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (bright + 0.05) / (dark + 0.05)
+
+
+def luminance(color: Color) -> float:
+    parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in color.normalized]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
 
 
 async def test_an_error_is_told_by_a_sign_in_ascii_too() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, deque
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -27,10 +27,9 @@ _MARKED = re.compile(r"E: |[EF]\d{4} \d\d:\d\d:\d\d")
 
 
 class LogLine(NamedTuple):
-    """`number` counts all lines from 0, `turn` those of its host."""
+    """`number` counts all lines from 0."""
 
     number: int
-    turn: int
     host: str
     text: str
     is_error: bool
@@ -51,26 +50,31 @@ class LogBuffer:
         """How often lines were taken out; whoever holds some must do likewise, by `keep`."""
         self._per_host = per_host
         self._lines: list[LogLine] = []
+        self._kept_of: dict[str, deque[int]] = {}
+        """Numbers of the lines that are not too old."""
         self._said: Counter[str] = Counter()
         self._number = 0
         self._kept = 0
 
     def add(self, event: Line) -> None:
         """Keep what a host said."""
-        turn = self._said[event.host]
-        self._said[event.host] = turn + 1
+        kept = self._kept_of.get(event.host)
+        if kept is None:
+            kept = self._kept_of[event.host] = deque(maxlen=self._per_host)
+        self._kept += len(kept) < self._per_host
+        kept.append(self._number)
+        self._said[event.host] += 1
         text = _shown(event.text)
-        self._lines.append(LogLine(self._number, turn, event.host, text, is_error(text)))
+        self._lines.append(LogLine(self._number, event.host, text, is_error(text)))
         self._number += 1
-        self._kept += turn < self._per_host
         if len(self._lines) > self._kept + max(1000, self._kept // 8):
             self._lines = self.keep(self._lines)
             self.pruned += 1
 
     def keep(self, lines: list[LogLine]) -> list[LogLine]:
         """Those of them that are not too old."""
-        oldest = {host: said - self._per_host for host, said in self._said.items()}
-        return [line for line in lines if line.turn >= oldest[line.host]]
+        oldest = {host: numbers[0] for host, numbers in self._kept_of.items()}
+        return [line for line in lines if line.number >= oldest[line.host]]
 
     def since(self, number: int) -> list[LogLine]:
         """What is kept of the lines from this number on."""
@@ -89,7 +93,7 @@ class LogBuffer:
     def dropped(self, host: str = "") -> int:
         """Lines that only the log file has, of one host or of all."""
         if host:
-            return max(0, self._said[host] - self._per_host)
+            return self._said[host] - len(self._kept_of.get(host, ()))
         return self._number - self._kept
 
     @property
@@ -192,4 +196,7 @@ def _shown(text: str) -> str:
     text = text[:LONGEST]
     if not text.isprintable():
         text = sanitize(text.expandtabs(_TAB))[:LONGEST]
+    elif not text.isascii():
+        # Where it was encoded, it holds the bytes as well: a third more memory for the same.
+        text = text[:1] + text[1:]
     return f"{text}… ({more} more)" if more > 0 else text

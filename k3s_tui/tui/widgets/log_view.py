@@ -334,7 +334,8 @@ class LogView(ScrollView, can_focus=True):
     def _style(self, name: str = "") -> Style:
         """Of a part of a line, to be laid over that of the widget, which has no name."""
         if name:
-            return self.get_component_rich_style(name, partial=True)
+            # A colour that is partly see-through needs the background; to reverse needs no colour.
+            return self.get_component_rich_style(name, partial=name == "log--cursor")
         if self._base is None:
             # Textual composes it from all parents each time; asked per row, that would be much.
             self._base = self.rich_style

@@ -184,7 +184,7 @@ def test_search_takes_the_text_literally_and_knows_no_case() -> None:
 
 
 def test_the_neighbour_of_a_line_goes_round_the_end() -> None:
-    lines = [LogLine(number, 0, "a", "", False) for number in (3, 5, 9)]
+    lines = [LogLine(number, "a", "", False) for number in (3, 5, 9)]
     found = [neighbour(lines, number, 1) for number in (0, 3, 4, 9)]
     assert [line and line.number for line in found] == [3, 5, 5, 3]
     found = [neighbour(lines, number, -1) for number in (10, 9, 4, 3)]
