@@ -43,7 +43,7 @@ class HostDialog(Dialog[bool]):
 
     def compose(self) -> ComposeResult:
         host = self._host
-        roles = host.get("roles") or (() if self._before else ("server",))
+        roles = host.get("roles") or ()
         with Vertical(classes="dialog -tall"):
             with VerticalScroll(can_focus=False):
                 yield Field(

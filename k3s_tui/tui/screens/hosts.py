@@ -193,8 +193,9 @@ class HostsScreen(StepScreen):
         if prober is None:
             self.notify(_("A recording has no hosts to probe."), markup=False)
             return
-        wrong = {p.path[1] for p in self.draft.problems(("hosts",)) if len(p.path) > 1}
-        if self.draft.problems(("ssh",)):
+        errors = [p for p in self.draft.problems() if p.severity == "error"]
+        wrong = {p.path[1] for p in errors if p.path[:1] == ("hosts",) and len(p.path) > 1}
+        if any(p.path[:1] == ("ssh",) for p in errors):
             self.notify(_("The SSH settings are not right yet."), severity="error", markup=False)
             return
         names = [name for name in names if name not in self._probing and name not in wrong]
