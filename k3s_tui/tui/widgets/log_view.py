@@ -15,7 +15,7 @@ from rich.text import Text
 from textual.binding import Binding
 from textual.cache import LRUCache
 from textual.events import Focus, Resize
-from textual.geometry import Offset, Size
+from textual.geometry import Offset, Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.selection import Selection
@@ -80,6 +80,7 @@ class LogView(ScrollView, can_focus=True):
         self._strips: LRUCache[tuple[int, bool], Strip] = LRUCache(500)
         self._base: Style | None = None
         self._steady = False
+        self._is_drawn = False
 
     @property
     def lines(self) -> list[LogLine]:
@@ -287,10 +288,24 @@ class LogView(ScrollView, can_focus=True):
             return Strip.blank(width, style)
         line = self.lines[row]
         strip = self._strip(line, row == self.cursor and not self.following and self.has_focus)
+        cropped = strip.crop_extend(left, left + width, style)
+        if self._is_drawn:
+            return cropped
         # Offsets count characters, of which some take two cells.
         hidden = len(strip.crop(0, left).text) if left else 0
-        cropped = strip.crop_extend(left, left + width, style)
         return cropped.apply_offsets(hidden, line.number)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """What the terminal gets.
+
+        Without offsets, for which only the mouse asks: with them no style would ever come again,
+        and Textual's caches of styles would fill up, and miss.
+        """
+        self._is_drawn = True
+        try:
+            return super().render_lines(crop)
+        finally:
+            self._is_drawn = False
 
     def _strip(self, line: LogLine, on_cursor: bool) -> Strip:
         key = (line.number, on_cursor)
