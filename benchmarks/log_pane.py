@@ -218,7 +218,8 @@ def _tell_load(result: dict[str, Any], delays: list[float], written: int) -> Non
         "ms",
         f"p50 {half * 1000:.0f}, n={len(ordered)}",
     )
-    _judge("longest stall of the loop", result["stall"] * 1000, 250, "ms")
+    late, cpu = result["stall"]
+    _judge("longest stall of the loop", late * 1000, 250, "ms", f"{cpu * 1000:.0f} of them CPU")
     _judge(
         "share of one core",
         100 * result["cpu"] / result["seconds"],
@@ -230,7 +231,9 @@ def _tell_load(result: dict[str, Any], delays: list[float], written: int) -> Non
     _judge("to the terminal", written / result["seconds"] / 1000, 120, "kB/s")
     took = result["burst"]
     _judge(f"{BURST} lines in {took:.2f} s: lost in the file", result["lost"], 0, "lines")
-    _judge(f"{BURST} lines in {took:.2f} s: longest stall", result["burst_stall"] * 1000, 300, "ms")
+    late, cpu = result["burst_stall"]
+    what = f"{BURST} lines in {took:.2f} s: longest stall"
+    _judge(what, late * 1000, 300, "ms", f"{cpu * 1000:.0f} of them CPU")
 
 
 def _judge(what: str, value: float, goal: float, unit: str, more: str = "") -> None:
@@ -284,7 +287,7 @@ def _flood(folder: Path) -> Any:
             self.emit = Recorder(folder / "run", Redactor(secrets))
             self.emit.subscribe(self._read)
             self.path = self.emit.path
-            self._stall = 0.0
+            self._stall = (0.0, 0.0)
 
         def _read(self, event: AnyEvent) -> None:
             self.progress(event)
@@ -336,7 +339,7 @@ def _flood(folder: Path) -> Any:
                     self._step(ticks)
                 await asyncio.sleep(TICK)
             cpu, rate = time.process_time() - cpu, (self.said - first) / passed
-            stall, self._stall = self._stall, 0.0
+            stall, self._stall = self._stall, (0.0, 0.0)
             burst = await self._burst()
             # What the burst left to draw is a part of it.
             await asyncio.sleep(0.5)
@@ -364,10 +367,12 @@ def _flood(folder: Path) -> Any:
             return time.perf_counter() - began
 
         async def _stalls(self) -> None:
+            """Keep the longest that the loop was late, and the CPU seconds in that time."""
             while True:
-                began = time.perf_counter()
+                began, cpu = time.perf_counter(), time.process_time()
                 await asyncio.sleep(0.01)
-                self._stall = max(self._stall, time.perf_counter() - began - 0.01)
+                late = time.perf_counter() - began - 0.01
+                self._stall = max(self._stall, (late, time.process_time() - cpu))
 
     return Flood()
 
