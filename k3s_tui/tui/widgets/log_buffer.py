@@ -6,7 +6,8 @@ import re
 from bisect import bisect_left
 from collections import Counter, deque
 from operator import attrgetter
-from typing import NamedTuple
+
+import msgspec
 
 from k3s_tui.core.events import Line
 from k3s_tui.hosts.sanitize import sanitize
@@ -26,8 +27,11 @@ _MARKED = re.compile(r"E: |[EF]\d{4} \d\d:\d\d:\d\d")
 """apt's errors, and those of Kubernetes."""
 
 
-class LogLine(NamedTuple):
-    """`number` counts all lines from 0."""
+class LogLine(msgspec.Struct, frozen=True, gc=False):
+    """`number` counts all lines from 0.
+
+    Python's collector of cycles, which stops everything, would look at each of them in vain.
+    """
 
     number: int
     host: str
