@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import getpass
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -190,6 +191,9 @@ class Wizard(App[int]):
     def follow(self, run: Watched) -> None:
         """Show a run that has been started."""
         self.run_controller = run
+        # What is loaded by now stays; to look through it again and again would stall the screen.
+        gc.collect()
+        gc.freeze()
         self.show_run()
 
     def show_run(self) -> None:
