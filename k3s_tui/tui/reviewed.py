@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from k3s_tui.engine.plan import Plan
@@ -13,16 +14,15 @@ if TYPE_CHECKING:
     from k3s_tui.procedure.certificates import Certificate
 
 
-def now() -> datetime:
-    return datetime.now(UTC)
+def certificates(draft: Draft, now: datetime, plan: Plan | None = None) -> tuple[Certificate, ...]:
+    """Those that the draft will have, with what a look at the hosts has found.
 
-
-def certificates(draft: Draft, plan: Plan | None = None) -> tuple[Certificate, ...]:
-    """Those that the draft will have, with what a look at the hosts has found."""
+    Their store has no folder, as it lies beside the profile.
+    """
     # Loaded late: it brings all of the cryptography along, and other screens need none.
     from k3s_tui.procedure.certificates import expected, with_existing
 
-    wanted = expected(draft.checked.profile, now(), profile_path=draft.path)
+    wanted = expected(draft.checked.profile, now, profile_path=Path(draft.path.name))
     if plan is None:
         return wanted
     return with_existing(wanted, ca_pem=_authority_of(plan), plan=plan)
@@ -53,7 +53,7 @@ def stale(draft: Draft, found: Sequence[Certificate]) -> tuple[str, ...]:
 
 def needs_review(draft: Draft) -> bool:
     """Whether certificates that were looked at have changed since."""
-    return bool(draft.reviewed) and bool(stale(draft, certificates(draft)))
+    return bool(draft.reviewed) and bool(stale(draft, certificates(draft, datetime.now(UTC))))
 
 
 def mark_reviewed(draft: Draft, found: Sequence[Certificate]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ class CertificatesScreen(StepScreen):
 
     def look(self) -> None:
         """What will be issued by the draft as it is now."""
-        self._take(reviewed.certificates(self.draft, self.wizard.plan))
+        self._take(reviewed.certificates(self.draft, self.now, self.wizard.plan))
 
     def _take(self, found: tuple[Certificate, ...]) -> None:
         self.found = found
@@ -150,7 +151,11 @@ class CertificatesScreen(StepScreen):
     def _draw_detail(self) -> None:
         certificate = self.chosen
         if certificate is not None:
-            self.query_one(CertificateDetail).show(certificate, reviewed.now())
+            self.query_one(CertificateDetail).show(certificate, self.now)
+
+    @property
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.wizard.settings.clock(), UTC)
 
     @property
     def chosen(self) -> Certificate | None:

@@ -8,9 +8,11 @@ from typing import Any, Literal, TypeAlias
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.events import DescendantFocus
 from textual.message import Message
 from textual.widgets import Input, Label, Select, Static, TextArea
 
+from k3s_tui.hosts.sanitize import sanitize, sanitize_block
 from k3s_tui.profile.locate import Path as Place
 from k3s_tui.profile.problem import ProfileProblem
 from k3s_tui.tui.draft import Draft
@@ -75,7 +77,7 @@ class Field(Vertical):
                 compact=True,
             )
         if self.kind == "table":
-            return TextArea(str(value or ""), compact=True, tab_behavior="focus")
+            return TextArea(sanitize_block(str(value or "")), compact=True, tab_behavior="focus")
         return Input(as_text(value), placeholder=plain_placeholder(self._placeholder), compact=True)
 
     @property
@@ -110,6 +112,13 @@ class Field(Vertical):
         self.query_one(".problem", Static).update(
             plain("\n".join(tell(problem) for problem in problems))
         )
+        self.show_whole()
+
+    @on(DescendantFocus)
+    def show_whole(self) -> None:
+        """What is said below the input is seen, too."""
+        if self.has_focus_within:
+            self.call_after_refresh(self.scroll_visible, animate=False)
 
     def focus_input(self) -> None:
         self.query_one(".entry").children[1].focus()
@@ -119,6 +128,13 @@ class Field(Vertical):
     @on(TextArea.Changed)
     def _report(self, event: Message) -> None:
         event.stop()
+        # What is pasted is drawn as it is.
+        if isinstance(event, Input.Changed) and sanitize(event.value) != event.value:
+            event.input.value = sanitize(event.value)
+        elif isinstance(event, TextArea.Changed):
+            area = event.text_area
+            if sanitize_block(area.text) != area.text:
+                area.text = sanitize_block(area.text)
         if self.typed != self._typed_before:
             self._typed_before = self.typed
             self.edited = True
@@ -130,10 +146,12 @@ class Field(Vertical):
 
 
 def as_text(value: Any) -> str:
-    """A value of the profile as one would type it."""
+    """A value of the profile as one would type it; an input draws control characters as they are,
+    so they are made visible.
+    """
     if isinstance(value, (list, tuple)):
-        return ", ".join(str(item) for item in value)
-    return "" if value is None else str(value)
+        return sanitize(", ".join(str(item) for item in value))
+    return "" if value is None else sanitize(str(value))
 
 
 def plain_placeholder(text: str) -> str:

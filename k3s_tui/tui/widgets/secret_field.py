@@ -16,6 +16,7 @@ from textual.widgets import Button, Input, Label, Select, Static
 
 from k3s_tui.core.errors import CredentialsError
 from k3s_tui.core.secret import Secret
+from k3s_tui.hosts.sanitize import sanitize
 from k3s_tui.profile.generate import check_token
 from k3s_tui.profile.locate import Path as Place
 from k3s_tui.profile.neighbours import secrets_file
@@ -40,6 +41,7 @@ class SecretField(Field):
     DEFAULT_CSS = """
     SecretField .own { height: auto; margin: 0 0 0 20; }
     SecretField .status { width: 1fr; height: auto; color: $text-muted; }
+    SecretField .retype { min-width: 12; }
     SecretField .reference { margin: 0 0 0 20; }
     """
 
@@ -111,7 +113,7 @@ class SecretField(Field):
         value = self._draft.get(self.place)
         if self._way != "refer" or _is_literal(value):
             return ""
-        return str(value)
+        return sanitize(str(value))
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -199,6 +201,7 @@ class SecretField(Field):
         self.query_one(".reference").display = self._way == "refer"
         self.query_one(".own").display = self._way == "type"
         self.query_one(".status", Static).update(plain(self._status()))
+        self.show_whole()
 
     def _status(self) -> str:
         value = self._draft.secrets.get(self.key)
@@ -207,7 +210,7 @@ class SecretField(Field):
             if store.exists():
                 return _("kept in {store}").format(store=store.name)
             return f"{glyphs.glyph('warning')} {_('not typed yet')}"
-        told = f"{glyphs.glyph('ok')} {_('typed; the review puts it into the store')}"
+        told = f"{glyphs.glyph('ok')} {_('typed, not stored yet')}"
         if len(value.reveal()) < SHORT:
             weak = _("shorter than {n} characters").format(n=SHORT)
             told += f"\n{glyphs.glyph('warning')} {weak}"

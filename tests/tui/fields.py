@@ -1,0 +1,106 @@
+"""What tests do with the fields of a step."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+from textual.screen import Screen
+from textual.widgets import Input, Select, Static, TextArea
+
+from k3s_tui.core.secret import Secret
+from k3s_tui.tui.screens.step import StepScreen
+from k3s_tui.tui.widgets.field import Field
+from tests.tui.operator import Operator
+
+SIZES = [(60, 15), (80, 24), (120, 40)]
+
+HOSTILE = (
+    "[/",
+    "[/usr/lib]",
+    "[@click=app.quit]quit[/]",
+    "[b",
+    "\x1b]52;c;aGk=\x07",
+    "\x1b[2J",
+    "a\u202eb",
+    "x" * 10_000,
+)
+"""Text that has ended, or fooled, other programs."""
+
+
+async def go(user: Operator, step: str) -> StepScreen:
+    """To a step that was visited before."""
+    user.wizard.go(step)
+    return await user.at(step)
+
+
+def field(user: Operator, *place: str) -> Field:
+    return next(f for f in user.wizard.screen.query(Field) if f.place == place)
+
+
+async def fill(user: Operator, text: str, *place: str) -> None:
+    """Replace a field's text by typing."""
+    field(user, *place).focus_input()
+    await user.pilot.pause()
+    if isinstance(user.focused, TextArea):
+        user.focused.select_all()
+        await user.press("delete")
+    else:
+        await user.press("end", "ctrl+u")
+    await user.type(text)
+
+
+async def leave(user: Operator) -> None:
+    """To the next field, so that what was typed is judged."""
+    await user.press("tab")
+
+
+def put(user: Operator, text: str, *place: str) -> None:
+    """As if it was pasted: text that no key types."""
+    editor = field(user, *place).query_one(".entry").children[1]
+    if isinstance(editor, TextArea):
+        editor.text = text
+    else:
+        assert isinstance(editor, Input)
+        editor.value = text
+
+
+def told(user: Operator, *place: str) -> str:
+    """What stands below a field; '' when nothing does."""
+    one = field(user, *place)
+    return str(one.query_one(".problem", Static).content) if one.has_class("-told") else ""
+
+
+async def choose(user: Operator, label: str, *place: str) -> None:
+    """Pick from a field's list, by keys."""
+    field(user, *place).focus_input()
+    await user.press("enter")
+    select = field(user, *place).query_one(Select)
+    labels = [str(prompt) for prompt, _value in select._options]
+    at = labels.index(label)
+    now = [value for _prompt, value in select._options].index(select.value)
+    await user.press(*["down" if at > now else "up"] * abs(at - now), "enter")
+
+
+def everywhere(user: Operator) -> str:
+    """All that leaves the program but for the store: screen, picture, clipboard, profile."""
+    wizard = user.wizard
+    picture = html.unescape(wizard.export_screenshot()).replace("\xa0", " ")
+    return "\n".join(
+        (
+            user.text,
+            picture,
+            wizard.clipboard,
+            repr(wizard.draft.document),
+            repr(_all(wizard.screen)),
+        )
+    )
+
+
+def _all(screen: Screen[Any]) -> list[object]:
+    """What widgets would tell a debugger, without what masked inputs hold."""
+    return [repr(widget) for widget in screen.query("*")]
+
+
+def typed_secrets(user: Operator) -> dict[str, Secret]:
+    return user.wizard.draft.secrets

@@ -1,0 +1,380 @@
+"""The certificates' step: what will be issued, what is there, and whether it was looked at."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from textual.widgets import Input, OptionList
+
+from k3s_tui.core.contract import Change
+from k3s_tui.engine.plan import Item, Plan
+from k3s_tui.pki import inspect
+from k3s_tui.pki.authority import Authority
+from k3s_tui.procedure.cluster import build
+from k3s_tui.procedure.datastore import TLS
+from k3s_tui.resources.certificate import CertificateState, HostCertificate
+from k3s_tui.resources.file import File
+from k3s_tui.tui import glyphs
+from k3s_tui.tui.backend import Engine
+from k3s_tui.tui.dialogs.confirm import ConfirmDialog
+from k3s_tui.tui.dialogs.export import ExportDialog
+from k3s_tui.tui.screens.certificates import CertificatesScreen
+from k3s_tui.tui.widgets.certificate_detail import CertificateDetail
+from k3s_tui.tui.widgets.tick import Tick
+from tests.tui.fields import HOSTILE, SIZES, field, fill, go, leave, told
+from tests.tui.operator import Operator, how_to, operator
+from tests.unit.procedure.sites import AUTHORITY, site
+from tests.unit.procedure.test_certificates import NOW, issue, steps
+
+
+def clock() -> float:
+    return NOW.timestamp()
+
+
+def detail(user: Operator) -> str:
+    """All that is shown of the chosen certificate, below the edge, too."""
+    rows = user.wizard.screen.query_one(CertificateDetail).rows
+    return "\n".join(
+        f"{row.label}: {glyphs.glyph(row.state) if row.state else ''} {row.text}" for row in rows
+    )
+
+
+def listed(user: Operator) -> list[str]:
+    options = user.wizard.screen.query_one(OptionList).options
+    return [str(option.prompt) for option in options]
+
+
+def seen(**states: CertificateState) -> Plan:
+    """A look at the how-to's hosts: these are there, by host, and the rest is not."""
+    plan = Plan()
+    for step in build(site()):
+        if isinstance(step.ensure, File) and step.ensure.path == TLS.ca:
+            plan.items[step] = Item(step, "ok")
+    for host, step in steps().items():
+        now = states.get(host.replace("-", "_")) or CertificateState("", "", "", ())
+        wanted = step.ensure
+        assert isinstance(wanted, HostCertificate)
+        change = wanted.diff(now)
+        if isinstance(change, Change):
+            plan.items[step] = Item(step, "change", change.summary, state=change.after)
+        else:
+            plan.items[step] = Item(step, "ok", state=now)
+    return plan
+
+
+def issued(host: str, days_ago: int) -> CertificateState:
+    wanted = steps()[host].ensure
+    assert isinstance(wanted, HostCertificate)
+    return issue(wanted, NOW - timedelta(days=days_ago))
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_each_is_shown_as_it_will_be_issued(folder: Path, size: tuple[int, int]) -> None:
+    async with operator(folder, how_to(folder), size, clock=clock) as user:
+        await go(user, "certificates")
+        assert listed(user) == [
+            "· certificate authority",
+            "· postgres: PostgreSQL",
+            "· k3s-server-1: client",
+            "· k3s-server-2: client",
+        ]
+        await user.sees("Certificate authority of this cluster's datastore")
+        assert "you 0600  (its key, encrypted)" in detail(user)
+        assert "k3s-server-2: /etc/k3s-tui/datastore/ca.crt  root:root 0644" in detail(user)
+        await user.press("down")
+        await user.sees("PostgreSQL's own certificate")
+        for text in (
+            "Subject:  CN=postgres.rancher.rke2",
+            "✓ matches the datastore's host name postgres.rancher.rke2",
+            "Names:  DNS:postgres.rancher.rke2, IP:10.161.129.212",
+            "Issuer:  CN=k3s-tui how-to datastore CA",
+            "Key:  ECDSA P-256; made on postgres, and never leaves it",
+            "Use:  server authentication, digital signature",
+            "Valid:  2030-01-15 11:00 … 2032-01-15 12:00 UTC",
+            "░░░░░░░░░░░░░░░░░░░░ 730 days from its issue",
+            "Renewed:  by a run from 2031-05-17 on, 243 days before its end",
+            "Serial:  known after issue",
+            "SHA-256:  known after issue",
+            "postgres: /etc/k3s-tui/postgresql/current/tls.key  postgres:postgres 0600  (its key)",
+            "Replaces:  known once somebody has looked",
+        ):
+            assert text in detail(user), detail(user)
+        await user.press("down")
+        assert "✓ matches the database user k3s" in detail(user)
+        assert "Subject:  CN=k3s,OU=k3s-server-1" in detail(user)
+
+
+async def test_what_is_there_is_shown_with_its_life(folder: Path) -> None:
+    kept, old = issued("k3s-server-1", 73), issued("k3s-server-2", 700)
+    async with operator(folder, how_to(folder), clock=clock) as user:
+        user.wizard.plan = seen(k3s_server_1=kept, k3s_server_2=old)
+        await go(user, "certificates")
+        ca = inspect.view(AUTHORITY.certificate_pem)
+        assert "✓ is there, and stays" in detail(user)
+        assert f"Serial:  {ca.serial}" in detail(user)
+        await user.press("down")
+        assert "will be issued" in detail(user) and "Replaces:  nothing" in detail(user)
+        await user.press("down")
+        there = inspect.view(kept.certificate_pem)
+        assert "✓ is there, and stays" in detail(user)
+        assert f"Serial:  {there.serial}" in detail(user)
+        assert there.fingerprint.replace(":", "") in re.sub("[: ]", "", detail(user))
+        assert "██░░░░░░░░░░░░░░░░░░ 657 days left" in detail(user)
+        await user.press("y")
+        assert user.wizard.clipboard == there.fingerprint
+        await user.press("down")
+        assert "will be issued anew" in detail(user)
+        assert "it ends in 30 days" in detail(user)
+
+
+async def test_one_of_another_authority_that_has_ended(folder: Path) -> None:
+    foreign = Authority.create("somebody [/ else", 10, NOW - timedelta(days=20)).certificate_pem
+    step = steps()["k3s-server-1"]
+    state = CertificateState(foreign, "", "v-1", ())
+    async with operator(folder, how_to(folder), clock=clock) as user:
+        user.wizard.plan = Plan({step: Item(step, "ok", state=state)})
+        await go(user, "certificates")
+        assert listed(user)[2] == "✗ k3s-server-1: client"
+        await user.press("down", "down")
+        assert "✗ somebody [/ else does not match the database user k3s" in detail(user)
+        assert "✗ ████████████████████ ended 10 days ago" in detail(user)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_export_writes_the_public_part_and_asks_before_it_replaces(
+    folder: Path, size: tuple[int, int]
+) -> None:
+    async with operator(folder, how_to(folder), size, clock=clock) as user:
+        user.wizard.plan = seen(k3s_server_1=issued("k3s-server-1", 10))
+        await go(user, "certificates")
+        await user.press("e")
+        dialog = await user.on(ExportDialog)
+        file = folder / "how-to-ca.crt"
+        assert dialog.query_one(Input).value == str(file)
+        await user.press("enter")
+        await user.at("certificates")
+        text = file.read_text()
+        assert x509.load_pem_x509_certificate(text.encode()).serial_number
+        assert text == AUTHORITY.certificate_pem and file.stat().st_mode & 0o777 == 0o644
+
+        file.write_text("something else")
+        await user.press("e")
+        await user.on(ExportDialog)
+        await user.press("enter")
+        await user.on(ConfirmDialog)
+        await user.press("enter")  # the safe answer has the focus
+        await user.on(ExportDialog)
+        assert file.read_text() == "something else"
+        await user.press("enter")
+        await user.on(ConfirmDialog)
+        await user.press("tab", "enter")
+        await user.at("certificates")
+        assert file.read_text() == text
+
+
+async def test_an_export_that_fails_says_why(folder: Path) -> None:
+    async with operator(folder, how_to(folder), clock=clock) as user:
+        user.wizard.plan = seen()
+        await go(user, "certificates")
+        await user.press("e")
+        dialog = await user.on(ExportDialog)
+        for typed, why in (
+            ("no/such/[/folder.crt", "No such file"),
+            ("", "a file needs a name"),
+            ("a\x00b", "null byte"),
+        ):
+            dialog.query_one(Input).value = typed
+            await user.press("enter")
+            await user.sees(why)
+        await user.press("escape")
+        await user.at("certificates")
+        assert list(folder.glob("*.crt")) == []
+
+
+async def test_there_is_nothing_to_export_before_anybody_has_looked(folder: Path) -> None:
+    async with operator(folder, how_to(folder), clock=clock) as user:
+        await go(user, "certificates")
+        for _ in range(3):
+            await user.press("e")
+            await user.sees("There is none yet")
+            await user.press("down")
+
+
+async def test_the_authority_of_a_store_is_exported_without_a_look_at_hosts(folder: Path) -> None:
+    passphrase = folder / "passphrase"
+    passphrase.write_text("correct horse battery staple\n")
+    passphrase.chmod(0o600)
+    async with operator(folder, how_to(folder), passphrase_file=passphrase) as user:
+        assert isinstance(user.wizard.backend, Engine)
+        await user.wizard.backend.prepare(user.wizard.draft)
+        await go(user, "certificates")
+        await user.press("e")
+        await user.on(ExportDialog)
+        await user.press("enter")
+        await user.at("certificates")
+        text = (folder / "how-to-ca.crt").read_text()
+        assert inspect.view(text).common_name == "k3s-tui how-to datastore CA"
+        assert "PRIVATE" not in text
+        assert inspect.view(text).serial in detail(user)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_what_was_looked_at_is_to_be_looked_at_again_when_it_changes(
+    folder: Path, size: tuple[int, int]
+) -> None:
+    async with operator(folder, how_to(folder), size, clock=clock) as user:
+        await go(user, "certificates")
+        # Tab by tab: the list, the details, the tick.
+        await user.press("tab", "tab")
+        assert isinstance(user.focused, Tick)
+        await user.sees("[ ] I have looked at these certificates")
+        await user.press("space")
+        await user.sees("[x] I have looked at these certificates")
+        assert all(line.startswith("✓") for line in listed(user))
+        assert len(user.wizard.draft.reviewed) == 4
+
+        await go(user, "datastore")
+        assert "✓2" in user.text
+        await fill(user, "kine", "datastore", "user")
+        await user.press("ctrl+n")
+        await user.at("servers")
+        assert "!2" in user.text
+        await go(user, "certificates")
+        assert listed(user) == [
+            "✓ certificate authority",
+            "✓ postgres: PostgreSQL",
+            "! k3s-server-1: client",
+            "! k3s-server-2: client",
+        ]
+        await user.press("tab", "tab", "tab")
+        screen = user.wizard.screen
+        assert "k3s-server-1: client, k3s-server-2: client" in str(
+            screen.query_one("#changed").render()
+        )
+        assert not screen.query_one(Tick).value
+        await user.press("shift+tab", "space")
+        assert not screen.query_one("#changed").display
+        assert all(line.startswith("✓") for line in listed(user))
+        await user.press("space")
+        assert user.wizard.draft.reviewed == {}
+        assert "✓2" in user.text or "[2" in user.text
+
+
+async def test_a_new_host_and_one_that_is_gone_are_told(folder: Path) -> None:
+    async with operator(folder, how_to(folder), clock=clock) as user:
+        await go(user, "certificates")
+        await user.press("tab", "tab", "space")
+        draft = user.wizard.draft
+        draft.put_host("k3s-server-2", "k3s-server-3", draft.hosts["k3s-server-2"])
+        await go(user, "certificates")
+        changed = str(user.wizard.screen.query_one("#changed").render())
+        assert "k3s-server-3: client" in changed and "server-client/k3s-server-2" in changed
+        assert "certificate authority" in changed  # it goes to other hosts now
+
+
+async def test_other_lifetimes_change_what_is_shown_and_what_was_looked_at(folder: Path) -> None:
+    async with operator(folder, how_to(folder), clock=clock) as user:
+        await go(user, "certificates")
+        await user.press("tab", "tab", "space")
+        await fill(user, "365", "pki", "leaf-days")
+        await fill(user, "30", "pki", "renew-days")
+        screen = user.wizard.screen
+        assert "postgres: PostgreSQL" in str(screen.query_one("#changed").render())
+        screen.query_one(OptionList).focus()
+        await user.press("down")
+        assert "365 days from its issue" in detail(user)
+        assert "30 days before its end" in detail(user)
+        assert user.wizard.draft.get(("pki", "renew-days")) == 30
+        await user.press("ctrl+n", "escape")
+        await user.at("certificates")
+        assert field(user, "pki", "leaf-days").typed == 365
+
+
+@pytest.mark.parametrize(
+    ("place", "text", "message"),
+    [
+        ("leaf-days", "10", "from 90 to 825"),
+        ("leaf-days", "a year", "whole number"),
+        ("ca-days", "100000", "from 365 to 7300"),
+        ("ca-days", "500", "before its certificates"),
+        ("renew-days", "800", "less than 730"),
+    ],
+)
+async def test_each_problem_is_told_below_its_field(
+    folder: Path, place: str, text: str, message: str
+) -> None:
+    async with operator(folder, how_to(folder), clock=clock) as user:
+        await go(user, "certificates")
+        await fill(user, text, "pki", place)
+        await leave(user)
+        assert message in told(user, "pki", place)
+        await user.press("ctrl+n")
+        await user.at("certificates")
+        assert user.focused is field(user, "pki", place).query_one(Input)
+        await user.sees(message.split()[-1])
+        await go(user, "datastore")
+        await go(user, "certificates")
+        assert message in told(user, "pki", place)
+
+
+@pytest.mark.parametrize(("downs", "place"), [(0, "hostname"), (1, "hostname"), (2, "user")])
+async def test_a_key_leads_to_where_the_name_is_set(folder: Path, downs: int, place: str) -> None:
+    async with operator(folder, how_to(folder), clock=clock) as user:
+        await go(user, "certificates")
+        await user.press(*["down"] * downs, "u")
+        await user.at("datastore")
+        await user.until(
+            lambda: user.focused is field(user, "datastore", place).query_one(Input), place
+        )
+
+
+async def test_to_bring_your_own_has_its_place(folder: Path) -> None:
+    path = how_to(folder)
+    old = 'mode = "managed"                   # from a'
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, 'mode = "bring-your-own" # from a'))
+    async with operator(folder, path, clock=clock) as user:
+        await go(user, "certificates")
+        await user.press("ctrl+n")
+        await user.at("certificates")
+        await user.sees("(x) bring your own: comes with a later version")
+        await user.press("enter")
+        await user.sees("( ) bring your own: comes with a later version")
+        await user.press("ctrl+n")
+        await user.at("datastore")
+
+
+async def test_a_draft_that_has_nothing_yet(folder: Path) -> None:
+    async with operator(folder) as user:
+        user.wizard.new_draft(folder / "new.toml")
+        user.wizard.draft.set(("datastore", "hostname"), None)
+        await go(user, "certificates")
+        await user.press("down")
+        assert "✗ cannot be issued: datastore.hostname is not given yet" in detail(user)
+        assert listed(user)[1].startswith("✗")
+
+
+async def test_hostile_text_around_certificates(folder: Path) -> None:
+    async with operator(folder, how_to(folder), clock=clock) as user:
+        draft = user.wizard.draft
+        for text in HOSTILE[:-1]:
+            draft.set(("datastore", "user"), text)
+            draft.set(("datastore", "hostname"), text)
+            draft.set(("hosts",), {text: {"address": text, "roles": ["server", "datastore"]}})
+            await go(user, "certificates")
+            await user.press("down", "down")
+            assert isinstance(user.wizard.screen, CertificatesScreen)
+            assert "\x1b" not in user.text and "\u202e" not in user.text
+
+
+async def test_bars_are_drawn_in_ascii(folder: Path) -> None:
+    glyphs.use_ascii(True)
+    async with operator(folder, how_to(folder), clock=clock) as user:
+        user.wizard.plan = seen(k3s_server_1=issued("k3s-server-1", 73))
+        await go(user, "certificates")
+        await user.press("down", "down")
+        assert "##.................. 657 days left" in detail(user)
