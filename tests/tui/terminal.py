@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shlex
 import signal
 import subprocess
@@ -13,6 +14,9 @@ from pathlib import Path
 
 PATIENCE = 30.0
 """Seconds that something may take to be on the screen."""
+
+_ANSWER = 1.0
+"""Seconds after which a key is taken for one that changes nothing."""
 
 
 class Terminal:
@@ -33,11 +37,29 @@ class Terminal:
         return self._tmux("capture-pane", "-p")
 
     def press(self, *keys: str) -> None:
-        """Keys by tmux's names: Enter, Escape, C-n, Down."""
-        self._tmux("send-keys", *keys)
+        """Keys by tmux's names, as a person presses them: Enter, Escape, C-n, Down."""
+        for key in keys:
+            self._send(key)
 
     def type(self, text: str) -> None:
-        self._tmux("send-keys", "-l", text)
+        self._send("-l", text)
+
+    def _send(self, *words: str) -> None:
+        """One key, or text for one field; then the screen may answer to it.
+
+        Focus moves a moment after Tab: what follows at once would go to the field before.
+        """
+        before = self._drawn
+        self._tmux("send-keys", *words)
+        deadline = time.monotonic() + _ANSWER
+        while self._drawn == before and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    @property
+    def _drawn(self) -> str:
+        """The screen with its colours and its cursor, in which focus shows."""
+        cursor = self._tmux("display-message", "-p", "#{cursor_x},#{cursor_y}")
+        return self._tmux("capture-pane", "-p", "-e") + cursor
 
     def until(self, seen: str | Callable[[str], bool], within: float = PATIENCE) -> str:
         """Wait until a text, or what a function looks for, is on the screen."""
@@ -89,7 +111,8 @@ def terminal(
         f"sh -c 'echo $$ >pid; exec env -i \"$@\"' - {words} {shlex.join(map(str, argv))}\n"
         'echo "EXIT=$?"\nexec sleep 600\n'
     )
-    socket = folder / "tmux"
+    # A new one each time: tmux lets go of its socket some time after it was told to end.
+    socket = folder / f"tmux-{secrets.token_hex(3)}"
     found = Terminal(socket, folder)
     width, height = map(str, size)
     start = ["tmux", "-S", str(socket), "-f", "/dev/null", "new-session", "-d"]
