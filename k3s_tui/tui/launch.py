@@ -88,7 +88,8 @@ async def _run(app: Wizard, looks: Looks, pilot: AutopilotCallbackType | None = 
     code = await app.run_async(mouse=not looks.no_mouse, auto_pilot=pilot)
     controller = app.run_controller
     if controller is not None and controller.running:
-        _say(f"the run goes on without a screen; its log is {controller.path}")
+        where = f"; its log is {controller.path}" if controller.path else ""
+        _say(f"the run goes on without a screen{where}")
         await controller.wait()
     bug = app.crash or (controller.error if controller is not None else None)
     if bug is not None:

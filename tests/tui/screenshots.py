@@ -28,6 +28,10 @@ SIZE = (100, 30)
 _UNTIL = "k3s-server-1/servers/ready"
 """The step at whose beginning the run is shown."""
 
+_MOVING = ("hosts", "certificates", "datastore", "plan", "run", "finish")
+_SECONDS = 3
+"""For how long the moving picture shows each of these."""
+
 _IDS = re.compile(r"terminal-\d+-")
 
 
@@ -103,9 +107,32 @@ def all_pictures() -> dict[str, str]:
         for name in ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
             os.environ[name] = home
         for code in language.LANGUAGES:
-            pictures |= asyncio.run(draw(code, events))
+            drawn = asyncio.run(draw(code, events))
+            moving = [svg for name, svg in drawn.items() if name[3:].partition(".")[0] in _MOVING]
+            pictures |= {**drawn, f"demo.{code}.svg": animated(moving)}
     language.use("en")
     return pictures
+
+
+def animated(pictures: Sequence[str]) -> str:
+    """One picture that shows each of them for a while, by CSS alone."""
+    seconds, each = _SECONDS * len(pictures), 100 / len(pictures)
+    frames: list[str] = []
+    rules = [
+        f".frame {{ opacity: 0; animation: show {seconds}s step-end infinite }}",
+        f"@keyframes show {{ 0% {{ opacity: 1 }} {each:.2f}% {{ opacity: 0 }} }}",
+    ]
+    for number, svg in enumerate(pictures):
+        # Styles of a picture hold for all that it is put into: each gets names of its own.
+        inner = svg.replace("terminal-", f"frame{number}-")
+        rules.append(f".frame{number} {{ animation-delay: {number * _SECONDS}s }}")
+        frames.append(f'<g class="frame frame{number}">{inner}</g>')
+    view = re.search(r'viewBox="([^"]+)"', pictures[0])
+    assert view is not None
+    return (
+        f'<svg viewBox="{view[1]}" xmlns="http://www.w3.org/2000/svg">'
+        f"<style>{' '.join(rules)}</style>{''.join(frames)}</svg>\n"
+    )
 
 
 def main() -> None:
