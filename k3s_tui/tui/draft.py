@@ -32,6 +32,7 @@ class Draft:
         """Values that were typed for keys of the store, until they are put into it."""
         self.unparsed: dict[Place, tuple[str, str]] = {}
         """Text that is no TOML, by the table it was meant for, and what is wrong with it."""
+        self._tables: dict[Place, str] = {}
         self.reviewed: dict[str, str] = {}
         """Certificates that the operator has looked at, and what they said then."""
         self._saved = copy.deepcopy(self.document) if path.exists() else None
@@ -121,7 +122,7 @@ class Draft:
 
     def _fill_registration_address(self) -> None:
         """The load balancer's own address, until somebody says another."""
-        balancers = [t for t in self.hosts.values() if "loadbalancer" in (t.get("roles") or ())]
+        balancers = [t for t in self.hosts.values() if "loadbalancer" in roles_of(t)]
         if not self.get(("loadbalancer", "address")) and balancers:
             address = balancers[0].get("node-ip") or balancers[0].get("address")
             if address:
@@ -163,6 +164,7 @@ class Draft:
             self.unparsed[place] = (text, str(error))
             return
         self.unparsed.pop(place, None)
+        self._tables[place] = text
         self.set(place, table)
 
     def table_text(self, place: Place) -> str:
@@ -172,6 +174,9 @@ class Draft:
         if place in self.unparsed:
             return self.unparsed[place][0]
         table = self.get(place, {})
+        typed = self._tables.get(place, "")
+        if typed and tomllib.loads(typed) == table:
+            return typed
         return dumps(table).rstrip("\n") if isinstance(table, dict) else ""
 
     @property
@@ -190,6 +195,12 @@ class Draft:
         save.save(self.path, profile)
         self._saved = copy.deepcopy(self.document)
         return profile
+
+
+def roles_of(host: Mapping[str, Any]) -> list[str]:
+    """A host's roles as far as they are any: whatever was typed may stand there."""
+    roles = host.get("roles")
+    return [role for role in roles if isinstance(role, str)] if isinstance(roles, list) else []
 
 
 def _is_below(path: Place, places: Iterable[Place]) -> bool:

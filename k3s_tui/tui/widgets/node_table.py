@@ -6,7 +6,7 @@ from typing import Any
 
 from textual.widgets import DataTable
 
-from k3s_tui.tui.draft import Draft
+from k3s_tui.tui.draft import Draft, roles_of
 from k3s_tui.tui.language import _
 from k3s_tui.tui.text import cell
 
@@ -30,7 +30,7 @@ class NodeTable(DataTable[Any]):
 
     @property
     def names(self) -> list[str]:
-        return [n for n, h in self._draft.hosts.items() if self._role in (h.get("roles") or ())]
+        return [n for n, h in self._draft.hosts.items() if self._role in roles_of(h)]
 
     @property
     def chosen(self) -> str | None:
