@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -31,7 +32,15 @@ async def walk(pilot: Pilot[Any], seen: Seen | None = None) -> None:
     async def linger(_: str) -> None:
         await asyncio.sleep(_LOOK)
 
-    seen = seen or linger
+    with suppress(_Left):
+        await _walk(pilot, seen or linger)
+
+
+class _Left(Exception):
+    """Whoever watched has left."""
+
+
+async def _walk(pilot: Pilot[Any], seen: Seen) -> None:
     wizard = cast("Wizard", pilot.app)
     for step in STEPS:
         await _until(pilot, partial(_is_at, wizard, step.id))
@@ -57,5 +66,7 @@ def _is_at(wizard: Wizard, step: str) -> bool:
 
 async def _until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
     while not condition():
+        if pilot.app.return_code is not None:
+            raise _Left
         await pilot.pause(0.02)
     await pilot.pause()

@@ -135,3 +135,12 @@ def test_ascii_alone(folder: Path) -> None:
     with terminal([*WIZARD, "--ascii", how_to(folder)], folder, env=ENV) as tty:
         tty.until("k3s-server-1")
         assert tty.screen.isascii()
+
+
+def test_the_demo_presses_its_keys_itself(folder: Path) -> None:
+    with terminal([*WIZARD, "demo", "--autoplay"], folder, env=ENV) as tty:
+        tty.until("1 Hosts]")
+        tty.until("DEMO: a recording, no hosts")
+        tty.until("3 Datastore]")
+        tty.press("C-q")
+        assert tty.exit_status() == 0
