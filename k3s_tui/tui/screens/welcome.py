@@ -66,7 +66,7 @@ class WelcomeScreen(Page):
             yield Option(plain(text), id=f"open {path}")
         yield Option(_("Open another profile …"), id="other")
         for code, name in LANGUAGES.items():
-            yield Option(f"{_('Language')}: {name}", id=f"speak {code}")
+            yield Option(plain(f"{_('Language')}: {name}"), id=f"speak {code}")
         yield Option(_("Theme …"), id="theme")
         yield Option(_("Quit"), id="quit")
 
