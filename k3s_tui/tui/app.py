@@ -291,6 +291,13 @@ class Wizard(App[int]):
 
     async def speak(self, code: str) -> None:
         """Another language, at once."""
+        from k3s_tui.tui.screens.welcome import WelcomeScreen
+
         language.use(code)
-        await self.screen.recompose()
-        self.screen.refresh_bindings()
+        if self.current_step:
+            self.go(self.current_step)
+        elif isinstance(self.screen, WelcomeScreen):
+            self.show_welcome()
+        else:
+            await self.screen.recompose()
+            self.screen.refresh_bindings()

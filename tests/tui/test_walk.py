@@ -65,6 +65,51 @@ async def test_a_wrong_value_is_told_below_its_field_and_keeps_one_here(folder: 
         await user.at("servers")
 
 
+@pytest.mark.parametrize("step", [step.id for step in STEPS])
+async def test_another_language_at_once(folder: Path, step: str) -> None:
+    async with operator(folder, how_to(folder)) as user:
+        await go(user, step)
+        english = user.text
+        await user.wizard.speak("zh_CN")
+        await user.at(step)
+        await user.sees("下一步" if step != "review" else "开始")
+        assert "F1 帮助" in user.text
+        await user.wizard.speak("en")
+        await user.at(step)
+        await user.sees("F1 Help")
+        assert user.text == english
+
+
+async def test_the_language_from_the_welcome(folder: Path) -> None:
+    async with operator(folder) as user:
+        await user.on(WelcomeScreen)
+        await user.press("down", "down", "down", "enter")
+        await user.sees("新建集群")
+        await user.press("down", "down", "enter")
+        await user.sees("New cluster")
+
+
+async def test_a_profile_that_is_no_toml_is_told_where(folder: Path) -> None:
+    (folder / "broken.toml").write_text("schema = \n")
+    async with operator(folder) as user:
+        await user.on(WelcomeScreen)
+        await user.press("down", "enter")
+        await user.type("broken.toml")
+        await user.press("enter")
+        await user.sees("not valid TOML")
+        await user.sees("1 | schema =")
+
+
+async def test_problems_of_a_profile_lead_to_their_step(folder: Path) -> None:
+    path = how_to(folder)
+    path.write_text(path.read_text().replace('user = "k3s" ', 'user = "K3s" '))
+    async with operator(folder, path) as user:
+        await go(user, "review")
+        await user.sees("The profile is not right yet")
+        await user.press("down", "enter")
+        await user.at("datastore")
+
+
 async def go(user: Operator, step: str) -> None:
     """To a step that was visited before."""
     user.wizard.go(step)
