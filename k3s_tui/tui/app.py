@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding
@@ -17,6 +18,7 @@ from textual.worker import WorkerFailed
 
 from k3s_tui.core.errors import Exit, OperatorError
 from k3s_tui.engine.plan import Plan
+from k3s_tui.hosts.sanitize import sanitize_block
 from k3s_tui.procedure.probing import Found
 from k3s_tui.profile.locate import Path as Place
 from k3s_tui.profile.model import Profile
@@ -235,6 +237,11 @@ class Wizard(App[int]):
         else:
             self.notify(_("saved {path}").format(path=self.draft.path), markup=False)
 
+    def notify(self, message: str, *, title: str = "", markup: bool = False, **how: Any) -> None:
+        """Never markup, whatever is asked for, nor a character that the terminal would obey."""
+        text, title = sanitize_block(message), sanitize_block(title)
+        super().notify(text, title=title, markup=False, **how)
+
     async def action_quit(self) -> None:
         """During a run, this is a question."""
         if self.run_controller is not None and self.run_controller.running:
@@ -272,7 +279,7 @@ class Wizard(App[int]):
         if self.run_controller is not None:
             yield SystemCommand(_("Go to the run"), "", self.show_run)
         if self._in_wizard:
-            yield SystemCommand(_("Save the profile"), str(self.draft.path), self.action_save)
+            yield SystemCommand(_("Save the profile"), "", self.action_save)
             for step in STEPS:
                 if step.id in self.visited:
                     yield SystemCommand(

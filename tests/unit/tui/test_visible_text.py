@@ -1,99 +1,111 @@
-"""What is shown is either ours and translated, or from outside and plain: never markup by chance.
+"""What the wizard shows is translated, and what comes from outside is never read as markup.
 
-A remote line such as `[/usr/lib]` ends an app that takes it for markup (knowledge, seen).
+A remote line such as `[/usr/lib]` ends an app that takes it for markup (seen).  The sources are
+looked at, so a screen that nobody walks through is, too.  A finding says where, and what to write
+instead.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-SOURCES = Path(__file__).parents[3] / "k3s_tui" / "tui"
-SHOWS = {"Static", "Label", "Button", "Option", "Tick", "Checkbox"}
-"""Widgets whose first argument is read as markup when it is a str."""
+from tests.tui import catalogue
+from tests.unit.tui.visible_text import Reader, returning_safe
 
-SAFE = {"_", "ngettext", "plain", "cell", "Content", "Text"}
-
-
-PLAIN_ALREADY = {"label"}
-"""Variables that hold what `plain` gave, all of them in a list of such."""
-
-
-def is_safe(node: ast.expr) -> bool:
-    match node:
-        case ast.Name(id=name):
-            return name in PLAIN_ALREADY
-        case ast.Call(func=ast.Name(id=name)):
-            return name in SAFE
-        case ast.Call(func=ast.Attribute(value=ast.Name(id="Content"))):
-            return True
-        case ast.Constant(value=""):
-            return True
-        case ast.IfExp(body=body, orelse=other):
-            return is_safe(body) and is_safe(other)
-    return False
-
-
-def offences(source: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(source)):
-        if not isinstance(node, ast.Call):
-            continue
-        keywords = {keyword.arg: keyword.value for keyword in node.keywords}
-        match node.func:
-            case ast.Name(id=name) if name in SHOWS and node.args:
-                if not is_safe(node.args[0]) and not isinstance(node.args[0], ast.Starred):
-                    yield f"{node.lineno}: {name}(…): wrap it in _() if it is ours, else in plain()"
-            case ast.Attribute(attr="notify"):
-                markup = keywords.get("markup")
-                if not (isinstance(markup, ast.Constant) and markup.value is False):
-                    yield f"{node.lineno}: notify(…) without markup=False"
-            case ast.Attribute(
-                attr="update",
-                value=ast.Call(func=ast.Attribute(attr="query_one"), args=[_, ast.Name("Static")]),
-            ):
-                if (
-                    node.args
-                    and not is_safe(node.args[0])
-                    and not isinstance(node.args[0], ast.Name)
-                ):
-                    yield f"{node.lineno}: update(…): plain() or _()"
+SOURCES = {path: ast.parse(path.read_text()) for path in sorted(catalogue.SOURCES.rglob("*.py"))}
+SAFE_HERE = frozenset(name for tree in SOURCES.values() for name in returning_safe(tree))
 
 
 @pytest.mark.parametrize(
-    "path", sorted(SOURCES.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCES))
+    "path", SOURCES, ids=[str(path.relative_to(catalogue.SOURCES)) for path in SOURCES]
 )
-def test_no_text_is_markup_by_chance(path: Path) -> None:
-    assert list(offences(path.read_text())) == []
+def test_a_module_shows_text_as_it_should(path: Path) -> None:
+    found = sorted(Reader(SOURCES[path], SAFE_HERE).findings(), key=lambda finding: finding.line)
+    where = path.relative_to(catalogue.ROOT)
+    assert not found, "\n" + "\n".join(f"{where}:{each.line}: {each.text}" for each in found)
+
+
+def told(code: str) -> list[str]:
+    """What is said of these lines."""
+    tree = ast.parse(code)
+    return [each.text for each in Reader(tree, frozenset(returning_safe(tree))).findings()]
 
 
 @pytest.mark.parametrize(
-    "source",
+    ("line", "words"),
     [
-        "Static(f'{name}')",
-        "Label(name)",
-        "Button('Next')",
-        "self.notify(text)",
-        "self.query_one('#x', Static).update(f'{x}')",
-        "Static(_('hello {name}').format(name=name))",
+        ('Static("Hosts")', "'Hosts' is not translated"),
+        ('Button(label="Next")', "'Next' is not translated"),
+        ('Binding("n", "next", "Next")', "'Next' is not translated"),
+        ('Field(("ssh", "user"), label="User")', "'User' is not translated"),
+        ('Field(("ssh", "user"), "User of all hosts")', "is not translated"),
+        ('say("Nothing was changed")', "is not translated"),
+        ('say(f"{n} hosts were changed")', "is not translated"),
+        ('Static(plain(f"hosts: {n}"))', "'hosts: ' is not translated"),
+        ('self.notify("saved", markup=False)', "'saved' is not translated"),
+        ('self.notify(_("saved"))', "add markup=False"),
+        ('self.notify(_("saved"), markup=yes)', "add markup=False"),
+        ("Static(name)", "name may hold text from outside"),
+        ("Static(str(error))", "may hold text from outside"),
+        ('Label(_("on {host}").format(host=name))', "may hold text from outside"),
+        ('Label(_(text) + f": {name}")', "may hold text from outside"),
+        ("Static(plain(name) if name else self.name)", "self.name may hold"),
+        ("Option(name, id=name)", "may hold text from outside"),
+        ("table.add_row(plain(name), address)", "address may hold"),
+        ("table.add_row(*map(str, cells))", "may hold text from outside"),
+        ("node.set_label(step.what)", "step.what may hold"),
+        ("self.border_title = name", "name may hold"),
+        ("Input(name, tooltip=name)", "name may hold"),
+        ("self.query_one('#a', Static).update(name)", "name may hold"),
+        ('SystemCommand(_("Save"), str(path), save)', "str(path) may hold"),
+        ("Content.from_markup(name)", "reads markup"),
+        ('_(f"on {name}")', "translate first"),
+        ('_("on {host}".format(host=name))', "translate first"),
+        ('N_("on " + name)', "translate first"),
     ],
 )
-def test_it_would_be_found(source: str) -> None:
-    assert list(offences(source))
+def test_what_is_wrong_is_found(line: str, words: str) -> None:
+    found = told(f"def shown(name):\n    {line}\n")
+    assert any(words in text for text in found), found
 
 
 @pytest.mark.parametrize(
-    "source",
+    "line",
     [
+        'Static(_("Hosts"))',
+        'Static("")',
+        'Static(id="told", classes="good heading")',
         "Static(plain(name))",
-        "Static(_('hello'))",
-        "Static(id='x')",
-        "Button(_('Next'), id='next')",
-        "self.notify(text, markup=False)",
-        "self.query_one('#x', Static).update(plain(x))",
+        'Static(plain(_("on {host}").format(host=name)))',
+        'Static(_("Go to: {step}").format(step=_(name)))',
+        'Button(_(self._yes), variant="primary")',
+        'Binding("n", "next", N_("Next"))',
+        'self.notify(_("saved {path}").format(path=name), markup=False)',
+        "self._profiles.update(name)",
+        'table.add_row(plain(name), cell(""), key=name)',
+        'raise OperatorError("no such host")',
+        "x = plain(name)\n    Static(x)",
+        "rows = [cell(each) for each in name]\n    table.add_row(*rows)",
+        'x = self.query_one("#a", Static)\n    x.update(plain(name))',
     ],
 )
-def test_and_nothing_else(source: str) -> None:
-    assert not list(offences(source))
+def test_what_is_right_is_left_alone(line: str) -> None:
+    assert told(f"def shown(name):\n    {line}\n") == []
+
+
+def test_names_are_followed() -> None:
+    assert told("def shown(x):\n    y = f'{x}'\n    Static(y)\n")
+    assert told("def shown(x):\n    w = self.query_one(Static)\n    w.update(x)\n")
+    assert told("class Bar(Static):\n    def shown(self, x):\n        self.update(x)\n")
+    assert not told("def shown(x: Content):\n    Static(x)\n")
+    assert not told("def made(x) -> Text: ...\ndef shown(x):\n    node.set_label(made(x))\n")
+    assert told("def made(x) -> str: ...\ndef shown(x):\n    node.set_label(made(x))\n")
+
+
+def test_a_translation_that_comes_too_early_is_found() -> None:
+    assert "use N_()" in told('TITLE = _("Hosts")')[0]
+    assert "use N_()" in told('class A:\n    title = _("Hosts")')[0]
+    assert not told('TITLE = N_("Hosts")\nlater = lambda: _("Hosts")')
