@@ -63,6 +63,7 @@ class Engine:
         self._draft = draft
         self._secrets = secrets
         self._ask = ask
+        self._prober: Prober | None = None
 
     async def prepare(self, draft: Draft) -> Profile:
         """Secrets are made here and never later: a run without them is refused."""
@@ -81,7 +82,10 @@ class Engine:
         profile = draft.checked.profile
         password = profile.ssh.sudo_password
         sudo = await self._secrets.resolve(password, "ssh.sudo-password") if password else None
-        return Prober(profile, draft.path, self._ask, sudo_password=sudo)
+        if self._prober is None:  # one for all: it remembers the passphrases of keys
+            self._prober = Prober(profile, draft.path, self._ask)
+        self._prober.use(profile, draft.path, sudo)
+        return self._prober
 
     async def plan(self, profile: Profile) -> Plan:
         return await self._controller(profile).plan()

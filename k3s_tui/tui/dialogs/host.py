@@ -7,11 +7,12 @@ from typing import Any
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.widgets import Button, Static
+from textual.containers import Grid, Horizontal, Vertical, VerticalScroll
+from textual.events import DescendantBlur, DescendantFocus
+from textual.widgets import Button, Checkbox, Input, Label, Static
 
 from k3s_tui.profile.problem import ProfileProblem
-from k3s_tui.tui.draft import Draft
+from k3s_tui.tui.draft import Draft, roles_of
 from k3s_tui.tui.language import N_, _
 from k3s_tui.tui.problems import tell
 from k3s_tui.tui.screens.base import Dialog
@@ -25,6 +26,10 @@ _UNNAMED = "new-host"
 
 _OF_ALL = frozenset({"no-server", "one-server", "no-datastore", "no-loadbalancer"})
 """Problems of all hosts together, which another one may mend."""
+
+_ABOUT_ROLES = N_(
+    "One of them or several: a server runs the control plane, an agent only the work."
+)
 
 
 class HostDialog(Dialog[bool]):
@@ -40,10 +45,10 @@ class HostDialog(Dialog[bool]):
         self._draft = draft
         self._before = name
         self._host: dict[str, Any] = dict(draft.hosts.get(name, {})) if name else {}
+        self._all_told = False
 
     def compose(self) -> ComposeResult:
         host = self._host
-        roles = host.get("roles") or ()
         with Vertical(classes="dialog -tall"):
             with VerticalScroll(can_focus=False):
                 yield Field(
@@ -58,15 +63,13 @@ class HostDialog(Dialog[bool]):
                     host.get("address"),
                     help=N_("Where SSH goes: an IP address or a name."),
                 )
-                with Horizontal(classes="roles"):
-                    for role, label in ROLES.items():
-                        yield Tick(_(label), role in roles, id=f"role-{role}")
-                yield Static(id="wrong-roles", classes="wrong")
+                yield from self._roles()
                 yield Field(
                     ("user",),
                     N_("SSH user"),
                     host.get("user"),
                     placeholder=N_("the same as for all"),
+                    help=N_("Who logs in on this host, if it is somebody else than on the others."),
                 )
                 yield Field(
                     ("port",),
@@ -74,6 +77,7 @@ class HostDialog(Dialog[bool]):
                     host.get("port"),
                     kind="number",
                     placeholder=N_("the same as for all"),
+                    help=N_("Where sshd listens on this host, if it is another port."),
                 )
                 yield Field(
                     ("jump",),
@@ -95,6 +99,7 @@ class HostDialog(Dialog[bool]):
                     host.get("taints"),
                     kind="list",
                     placeholder="key=value:NoSchedule",
+                    help=N_("What keeps work away from the node, such as key=value:NoSchedule."),
                 )
                 yield Field(
                     ("labels",),
@@ -102,65 +107,113 @@ class HostDialog(Dialog[bool]):
                     _pairs(host.get("labels")),
                     kind="list",
                     placeholder="key=value",
+                    help=N_("What work can choose the node by, such as disk=ssd."),
                 )
             yield Static(id="wrong")
+            yield Static(id="explained")
             with Horizontal(classes="answers"):
                 yield Button(_("Cancel"), id="cancel", compact=True)
                 yield Button(_("OK"), id="ok", variant="primary", compact=True)
 
+    def _roles(self) -> ComposeResult:
+        roles = roles_of(self._host) if self._before else ["server"]
+        with Vertical(classes="field", id="roles-of"):
+            with Horizontal(classes="entry"):
+                yield Label(_("Roles"), classes="label")
+                with Grid(classes="roles"):
+                    for role, label in ROLES.items():
+                        yield Tick(_(label), role in roles, id=f"role-{role}")
+            yield Static(id="wrong-roles", classes="problem")
+
     def on_mount(self) -> None:
         self.query_one(Field).focus_input()
 
+    @on(Input.Submitted)
     @on(Button.Pressed, "#ok")
     def action_take(self) -> None:
         name, table = self._typed()
-        if self._before != name and name in self._draft.hosts:
-            taken = _("there is a host called {name} already").format(name=name)
-            self._show([ProfileProblem("duplicate-name", taken, ("hosts", name), at="key")], name)
-            return
-        trial = Draft(self._draft.path, self._draft.document)
-        trial.put_host(self._before, name, table)
-        errors = [
-            problem
-            for problem in trial.problems(("hosts", name))
-            if problem.severity == "error" and problem.code not in _OF_ALL
-        ]
-        if errors:
-            self._show(errors, name)
+        problems = self._problems(name, table)
+        if any(problem.severity == "error" for problem in problems):
+            self._all_told = True
+            self._show(problems)
+            for field in self.query(".field.-wrong"):
+                field.query("Input, Tick").first().focus()
+                break
             return
         self._draft.put_host(self._before, name, table)
+        self._follow_name(name)
         self.dismiss(True)
 
-    def _show(self, errors: list[ProfileProblem], name: str) -> None:
-        """Each problem below its field; the first wrong field gets the focus."""
-        at = ("hosts", name)
-        homeless = []
-        fields = {str(field.place[0]): field for field in self.query(Field)}
-        for field in fields.values():
-            field.show([])
-        roles = ""
-        for problem in errors:
-            key = str(problem.path[2]) if len(problem.path) > len(at) else "name"
-            if key in fields:
-                fields[key].show([problem])
-            elif key == "roles":
-                roles = tell(problem)
-            else:
-                homeless.append(tell(problem))
-        self.query_one("#wrong-roles", Static).update(plain(roles))
-        self.query_one("#wrong", Static).update(plain("\n".join(homeless)))
-        wrong = next((field for field in fields.values() if field.is_wrong), None)
-        if wrong is not None:
-            wrong.focus_input()
+    def _follow_name(self, name: str) -> None:
+        """Hosts that are reached by way of this one still are when it is called something else."""
+        if self._before is None or self._before == name:
+            return
+        for other, host in self._draft.hosts.items():
+            if host.get("jump") == self._before:
+                self._draft.set(("hosts", other, "jump"), name)
+
+    def _problems(self, name: str, table: dict[str, Any]) -> list[ProfileProblem]:
+        """What is wrong with the host as it is typed; the draft is not touched."""
+        place = ("hosts", name)
+        if not name:
+            needed = ProfileProblem("missing-key", _("a host needs a name"), place, at="key")
+            return [needed, *self._problems(_UNNAMED, table)]
+        if self._before != name and name in self._draft.hosts:
+            taken = _("there is a host called {name} already").format(name=name)
+            return [ProfileProblem("duplicate-name", taken, place, at="key")]
+        trial = Draft(self._draft.path, self._draft.document)
+        trial.put_host(self._before, name, table)
+        return [problem for problem in trial.problems(place) if problem.code not in _OF_ALL]
+
+    def _show(self, problems: list[ProfileProblem], only: str = "") -> None:
+        """Each problem below its field; `only` one field, while the others are not typed yet."""
+        by_key: dict[str, list[ProfileProblem]] = {}
+        for problem in problems:
+            key = str(problem.path[2]) if len(problem.path) > 2 else "name"
+            by_key.setdefault(key, []).append(problem)
+        for field in self.query(Field):
+            told = by_key.pop(str(field.place[0]), [])
+            if not only or field.place[0] == only:
+                field.show(told)
+        roles = by_key.pop("roles", [])
+        if not only or only == "roles":
+            box = self.query_one("#roles-of")
+            box.set_class(bool(roles), "-told")
+            box.set_class(any(p.severity == "error" for p in roles), "-wrong")
+            self.query_one("#wrong-roles", Static).update(plain(_lines(roles)))
+        homeless = [problem for rest in by_key.values() for problem in rest]
+        self.query_one("#wrong", Static).update(plain(_lines(homeless) if not only else ""))
+
+    @on(Field.Changed)
+    @on(Checkbox.Changed)
+    def _mend(self) -> None:
+        """What was told is told anew as it is mended."""
+        if self._all_told:
+            self._show(self._problems(*self._typed()))
+
+    @on(DescendantBlur)
+    def _judge(self, event: DescendantBlur) -> None:
+        for node in event.widget.ancestors_with_self:
+            if isinstance(node, Field) and node.edited and not self._all_told:
+                self._show(self._problems(*self._typed()), only=str(node.place[0]))
+
+    @on(DescendantFocus)
+    def _explain(self, event: DescendantFocus) -> None:
+        text = _(_ABOUT_ROLES) if isinstance(event.widget, Tick) else ""
+        for node in event.widget.ancestors_with_self:
+            if isinstance(node, Field) and node.help:
+                text = _(node.help)
+        self.query_one("#explained", Static).update(plain(text))
 
     def _typed(self) -> tuple[str, dict[str, Any]]:
+        """The name, '' for none, and the table as the profile would have it."""
         name = ""
         table = dict(self._host)
         table["roles"] = [role for role in ROLES if self.query_one(f"#role-{role}", Tick).value]
         for field in self.query(Field):
             key, value = str(field.place[0]), field.typed
             if key == "name":
-                name = str(value or _UNNAMED)
+                name = str(value or "")
             elif value is None:
                 table.pop(key, None)
             elif key == "labels":
@@ -172,6 +225,10 @@ class HostDialog(Dialog[bool]):
     @on(Button.Pressed, "#cancel")
     def action_cancel(self) -> None:
         self.dismiss(False)
+
+
+def _lines(problems: list[ProfileProblem]) -> str:
+    return "\n".join(tell(problem) for problem in problems)
 
 
 def _pairs(labels: object) -> list[str]:

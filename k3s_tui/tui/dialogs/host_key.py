@@ -5,14 +5,26 @@ from __future__ import annotations
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, VerticalScroll
-from textual.widgets import Button, Input, Label, Static
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widgets import Button, Label, Static, TextArea
 
+from k3s_tui.hosts.sanitize import sanitize_block
 from k3s_tui.procedure.probing import Found, matches
 from k3s_tui.tui import glyphs
 from k3s_tui.tui.language import N_, _
 from k3s_tui.tui.screens.base import Dialog
 from k3s_tui.tui.text import plain
+
+_FILE = "/etc/ssh/ssh_host_{}_key.pub"
+_FILES = {
+    "ssh-ed25519": _FILE.format("ed25519"),
+    "ssh-rsa": _FILE.format("rsa"),
+    **{f"ecdsa-sha2-nistp{size}": _FILE.format("ecdsa") for size in (256, 384, 521)},
+}
+"""Where sshd keeps its key of a type, unless it is told otherwise."""
+
+_GROUP = 4
+"""Characters of a fingerprint that stand together, to be compared by eye."""
 
 
 class HostKeyDialog(Dialog[bool]):
@@ -28,44 +40,46 @@ class HostKeyDialog(Dialog[bool]):
         self._found = found
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(classes="dialog", can_focus=False):
-            yield Static(
-                plain(
-                    _("{host} shows a host key that is not known yet:").format(
-                        host=self._found.key_of
-                    )
-                )
-            )
-            yield Static(plain(self._found.fingerprint), classes="heading")
-            yield Static(
-                _(
-                    "Compare it with the host's own, on its console: "
-                    "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"
-                )
-            )
-            yield Label(_("Or paste that fingerprint or public key here:"))
-            yield Input(id="expected", compact=True)
+        kind = self._found.key.partition(" ")[0]
+        known = _("{host} shows a host key that is not known yet ({kind}):")
+        with Vertical(classes="dialog -asks"):
+            with VerticalScroll(can_focus=False):
+                yield Static(plain(known.format(host=self._found.key_of, kind=kind)))
+                yield Static(plain(grouped(self._found.fingerprint)), id="fingerprint")
+                yield Static(plain(_("Compare it with the host's own, on its console:")))
+                yield Static(plain(f"ssh-keygen -lf {_FILES.get(kind, _FILE.format('*'))}"))
+                yield Label(_("Or paste that fingerprint or public key here:"))
+                yield TextArea(id="expected", compact=True, tab_behavior="focus")
             yield Static(id="compared")
             with Horizontal(classes="answers"):
+                yield Button(_("Copy"), id="copy", compact=True)
                 yield Button(_("Not now"), id="not-now", compact=True)
                 yield Button(_("Trust this key"), id="trust", variant="primary", compact=True)
 
     def on_mount(self) -> None:
         self.query_one("#not-now").focus()
 
-    @on(Input.Changed, "#expected")
-    def _compare(self, event: Input.Changed) -> None:
+    @on(TextArea.Changed)
+    def _compare(self) -> None:
+        area = self.query_one(TextArea)
+        if sanitize_block(area.text) != area.text:
+            area.text = sanitize_block(area.text)  # it would be drawn as it is
+            return
         text, trust = "", self.query_one("#trust", Button)
         trust.disabled = False
-        if event.value.strip():
-            same = matches(event.value, self._found.key)
+        if area.text.strip():
+            same = matches(area.text, self._found.key)
             trust.disabled = not same
             state = "ok" if same else "problem"
             said = _("they are the same") if same else _("they are NOT the same: do not trust it")
             text = f"{glyphs.glyph(state)} {said}"
-        self.query_one("#compared", Static).update(plain(text))
+        compared = self.query_one("#compared", Static)
+        compared.update(plain(text))
+        compared.set_class(bool(text) and trust.disabled, "bad")
 
+    @on(Button.Pressed, "#copy")
     def action_copy(self) -> None:
+        """As ssh-keygen prints it."""
         self.app.copy_to_clipboard(self._found.fingerprint)
         self.notify(_("copied"), markup=False)
 
@@ -76,3 +90,10 @@ class HostKeyDialog(Dialog[bool]):
     @on(Button.Pressed, "#not-now")
     def action_not_now(self) -> None:
         self.dismiss(False)
+
+
+def grouped(fingerprint: str) -> str:
+    """`SHA256: abcd efgh …`"""
+    kind, _colon, text = fingerprint.rpartition(":")
+    groups = [text[at : at + _GROUP] for at in range(0, len(text), _GROUP)]
+    return f"{kind}: {' '.join(groups)}"

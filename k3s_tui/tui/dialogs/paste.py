@@ -7,9 +7,10 @@ from typing import Any
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, Static, TextArea
 
+from k3s_tui.hosts.sanitize import sanitize_block
 from k3s_tui.profile.hostlines import HostLine, parse_lines
 from k3s_tui.tui.draft import Draft
 from k3s_tui.tui.language import N_, _, ngettext
@@ -22,7 +23,7 @@ class PasteDialog(Dialog[bool]):
 
     BINDINGS = [
         Binding("escape", "cancel", N_("Cancel"), key_display="Esc"),
-        Binding("ctrl+s", "take", N_("OK"), key_display="^s"),
+        Binding("ctrl+s", "take", N_("OK"), key_display="^s", priority=True),
     ]
 
     def __init__(self, draft: Draft) -> None:
@@ -30,45 +31,59 @@ class PasteDialog(Dialog[bool]):
         self._draft = draft
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(classes="dialog", can_focus=False):
+        with Vertical(classes="dialog -tall"):
             yield Static(_("A host each line: name address user roles. Only the address must be."))
             yield TextArea(
                 compact=True,
                 tab_behavior="focus",
                 placeholder="k3s-server-1 10.0.0.11 ops server",
             )
-            yield Static(id="wrong")
+            with VerticalScroll(id="judged"):
+                yield Static(id="wrong")
+                yield Static(id="right")
             with Horizontal(classes="answers"):
                 yield Button(_("Cancel"), id="cancel", compact=True)
-                yield Button(_("OK"), id="ok", variant="primary", compact=True)
+                yield Button(_("OK"), id="ok", variant="primary", compact=True, disabled=True)
 
     def on_mount(self) -> None:
         self.query_one(TextArea).focus()
 
     @on(TextArea.Changed)
     def _judge(self) -> None:
+        area = self.query_one(TextArea)
+        if sanitize_block(area.text) != area.text:
+            area.text = sanitize_block(area.text)  # it would be drawn as it is
+            return
+        hosts, wrong = self._read()
+        told = [_("line {n}: {text}").format(n=line, text=text) for line, text in sorted(wrong)]
+        count = ngettext("{n} host", "{n} hosts", len(hosts)).format(n=len(hosts))
+        self.query_one("#wrong", Static).update(plain("\n".join(told)))
+        self.query_one("#right", Static).update(plain(count if hosts and not wrong else ""))
+        self.query_one("#ok", Button).disabled = bool(wrong or not hosts)
+
+    def _read(self) -> tuple[tuple[HostLine, ...], list[tuple[int, str]]]:
+        """The hosts of the lines, and what is wrong, by number of line."""
         hosts, problems = parse_lines(self.query_one(TextArea).text)
-        lines = [
-            _("line {n}: {text}").format(n=p.line, text=f"{p.text}; {_('expected')}: {p.expected}")
+        wrong = [
+            (p.line, f"{p.text}; {_('expected')}: {p.expected}" if p.expected else p.text)
             for p in problems
         ]
-        taken = [host for host in hosts if host.name in self._draft.hosts]
-        lines += [
-            _("line {n}: {text}").format(
-                n=host.line,
-                text=_("there is a host called {name} already").format(name=host.name),
-            )
-            for host in taken
-        ]
-        if not lines and hosts:
-            lines = [ngettext("{n} host", "{n} hosts", len(hosts)).format(n=len(hosts))]
-        self.query_one("#wrong", Static).update(plain("\n".join(lines)))
-        self.query_one("#ok", Button).disabled = bool(problems or taken or not hosts)
+        addresses = {str(host.get("address")): name for name, host in self._draft.hosts.items()}
+        for host in hosts:
+            if host.name in self._draft.hosts:
+                text = _("there is a host called {name} already").format(name=host.name)
+                wrong.append((host.line, text))
+            elif host.address in addresses:
+                text = _("{address} is the address of {name} already")
+                name = addresses[host.address]
+                wrong.append((host.line, text.format(address=host.address, name=name)))
+            addresses.setdefault(host.address, host.name)
+        return hosts, wrong
 
     @on(Button.Pressed, "#ok")
     def action_take(self) -> None:
-        hosts, problems = parse_lines(self.query_one(TextArea).text)
-        if problems or not hosts or any(host.name in self._draft.hosts for host in hosts):
+        hosts, wrong = self._read()
+        if wrong or not hosts:
             self.app.bell()
             return
         for host in hosts:

@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
-from textual import on, work
+from textual import on
+from textual.app import SystemCommand
 from textual.binding import Binding
-from textual.containers import VerticalScroll
-from textual.widgets import DataTable, Static
+from textual.widgets import Button, DataTable, Static
+from textual.worker import Worker, WorkerState
 
-from k3s_tui.procedure.probing import Found
+from k3s_tui.core.errors import OperatorError
+from k3s_tui.procedure.probing import Found, Prober, Told
 from k3s_tui.tui import glyphs
 from k3s_tui.tui.dialogs.confirm import ConfirmDialog
 from k3s_tui.tui.dialogs.host import HostDialog
 from k3s_tui.tui.dialogs.host_key import HostKeyDialog
 from k3s_tui.tui.dialogs.import_hosts import ImportDialog
 from k3s_tui.tui.dialogs.paste import PasteDialog
+from k3s_tui.tui.draft import roles_of
 from k3s_tui.tui.language import N_, _
+from k3s_tui.tui.problems import tell
 from k3s_tui.tui.screens.step import StepScreen
 from k3s_tui.tui.text import plain
 from k3s_tui.tui.widgets.field import Field
+from k3s_tui.tui.widgets.host_detail import about
 from k3s_tui.tui.widgets.host_table import ROLES, HostTable
+from k3s_tui.tui.widgets.rows import Row, Rows
+
+_OF_THE_WAY = frozenset({"address", "user", "port", "jump"})
+"""What must be right of a host for a probe to get there."""
 
 
 class HostsScreen(StepScreen):
@@ -40,12 +50,17 @@ class HostsScreen(StepScreen):
         "or more, so that one may fail. A probe logs in, looks and changes nothing."
     )
 
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._probing: set[str] = set()
+        self._key_turn = asyncio.Lock()
+        self._between = False
+
     def body(self) -> Iterable[Any]:
         draft = self.draft
         yield HostTable()
-        with VerticalScroll(id="told-of-host", can_focus=False):
-            yield Static(id="found")
         yield Static(id="roles")
+        yield Rows(id="found")
         yield Field(
             ("ssh", "user"),
             N_("SSH user"),
@@ -86,164 +101,271 @@ class HostsScreen(StepScreen):
             default=22,
             help=N_("A host may have a port of its own."),
         )
+        yield Field(
+            ("ssh", "connect-timeout"),
+            N_("Connect timeout"),
+            draft.get(("ssh", "connect-timeout")),
+            kind="number",
+            default=10,
+            help=N_("Seconds until a host that does not answer counts as unreachable."),
+        )
+
+    def buttons(self) -> Iterable[Button]:
+        yield Button(_("Probe all"), id="probe-all", compact=True)
 
     def on_mount(self) -> None:
-        self._probing: set[str] = set()
         self.fill()
-        self.query_one(HostTable).focus()
+        if self.first[:1] == ("hosts",) and len(self.first) > 1:
+            self.table.choose(str(self.first[1]))
+        if self.first[:1] != ("ssh",):
+            self.table.focus()
         super().on_mount()
+
+    async def recompose(self) -> None:
+        """In another language, all is drawn anew."""
+        self._between = True
+        try:
+            await super().recompose()
+        finally:
+            self._between = False
+        self.fill()
+        self.show_problems()
+        self.table.focus()
+
+    def commands(self) -> Iterable[SystemCommand]:
+        yield SystemCommand(_("Add a host"), "a", self.action_add)
+        yield SystemCommand(_("Edit the host"), "", self.action_edit)
+        yield SystemCommand(_("Delete the host"), "d", self.action_delete)
+        yield SystemCommand(_("Paste lines"), "v", self.action_paste)
+        yield SystemCommand(_("Import from ~/.ssh/config"), "i", self.action_import)
+        yield SystemCommand(_("Probe the host"), "p", self.action_probe)
+        yield SystemCommand(_("Probe all"), "P", self.action_probe_all)
+
+    @property
+    def table(self) -> HostTable:
+        return self.query_one(HostTable)
 
     @property
     def found(self) -> dict[str, Found]:
         """What probes found, as long as the hosts are reached as they were then."""
-        kept = self.wizard.found
         return {
             name: found
-            for name, (way, found) in kept.items()
+            for name, (way, found) in self.wizard.found.items()
             if name in self.draft.hosts and way == self._way(name)
         }
 
     def _way(self, name: str) -> str:
-        host = self.draft.hosts.get(name, {})
+        """How a host is reached, and what it is to be, which is what it is judged by."""
+        hosts = self.draft.hosts
+        host = hosts.get(name, {})
         own = [host.get(key) for key in ("address", "user", "port", "jump", "roles")]
-        return repr((own, self.draft.get(("ssh",))))
+        jump = hosts.get(str(host.get("jump")), {})
+        by = [jump.get(key) for key in ("address", "user", "port")]
+        return repr((own, by, self.draft.get(("ssh",))))
 
     def changed(self) -> None:
         self.fill()
 
+    def summarize(self) -> None:
+        """Hosts that are not right are named; what is wrong with them is told below the table."""
+        super().summarize()
+        errors = [p for p in self.draft.problems(("hosts",)) if p.severity == "error"]
+        names = dict.fromkeys(str(p.path[1]) for p in errors if len(p.path) > 1)
+        if names:
+            text = _("to mend: {names}").format(names=", ".join(names))
+            self.query_one("#summary", Static).update(plain(text))
+
     def fill(self) -> None:
         """Draw what follows from the draft anew."""
-        self.query_one(HostTable).show(self.draft, self.found, self._probing)
+        if self._between or not self.is_attached or not self.query(Rows):
+            return
+        self.table.show(self.draft, self.found, self._probing)
         self._count_roles()
         self._tell()
-        if self.is_mounted:
-            self.summarize()
+        self.summarize()
 
     def _count_roles(self) -> None:
-        counts = {
-            role: sum(role in (host.get("roles") or ()) for host in self.draft.hosts.values())
-            for role in ROLES
-        }
-        right = {
-            "server": counts["server"] >= 1,
-            "agent": True,
-            "datastore": counts["datastore"] == 1,
-            "loadbalancer": counts["loadbalancer"] == 1,
-        }
-        text = "   ".join(
-            f"{glyphs.glyph('ok' if right[role] else 'problem')} {_(label)}: {counts[role]}"
-            for role, label in ROLES.items()
-        )
-        self.query_one("#roles", Static).update(plain(text))
+        given = [role for host in self.draft.hosts.values() for role in roles_of(host)]
+        told = []
+        for role, label in ROLES.items():
+            state, wanted = _judged(role, given.count(role))
+            count = f"{_(label)}: {given.count(role)}"
+            told.append(f"{glyphs.glyph(state)} {count}{f', {wanted}' if wanted else ''}")
+        self.query_one("#roles", Static).update(plain("   ".join(told)))
 
     @on(DataTable.RowHighlighted)
     def _tell(self) -> None:
         """All that is known of the host under the cursor."""
-        name = self.query_one(HostTable).chosen(self.draft)
-        found = self.found.get(name or "")
-        self.query_one("#found", Static).update(plain(about(found) if found else ""))
+        name = self.table.chosen
+        if name is None:
+            hint = _("No host yet: a adds one, v takes pasted lines, i imports from ~/.ssh/config.")
+            rows = [Row(hint)]
+        else:
+            host = self.draft.hosts.get(name, {})
+            user = str(host.get("user") or self.draft.get(("ssh", "user"), ""))
+            rows = about(self.found.get(name), self.draft.problems(("hosts", name)), user)
+        detail = self.query_one("#found", Rows)
+        if list(detail.rows) != rows:
+            detail.update(rows)
+            detail.scroll_home(animate=False)
 
     def action_add(self) -> None:
         self._edit(None)
 
-    @on(DataTable.RowSelected)
-    def _edit_chosen(self) -> None:
-        name = self.query_one(HostTable).chosen(self.draft)
-        if name is not None:
-            self._edit(name)
+    @on(DataTable.RowSelected, "#hosts")
+    def action_edit(self) -> None:
+        """The host under the cursor."""
+        if self.table.chosen is not None:
+            self._edit(self.table.chosen)
 
     def _edit(self, name: str | None) -> None:
-        self.app.push_screen(HostDialog(self.draft, name), self._after)
+        before = list(self.draft.hosts)
+
+        def edited(saved: bool | None) -> None:
+            if not saved:
+                return
+            if name is not None and name not in self.draft.hosts:
+                self._forget(name)
+            self.fill()
+            for new in self.draft.hosts:
+                if new not in before:
+                    self.table.choose(new)
+
+        self.app.push_screen(HostDialog(self.draft, name), edited)
 
     def action_paste(self) -> None:
-        self.app.push_screen(PasteDialog(self.draft), self._after)
+        self.app.push_screen(PasteDialog(self.draft), self._taken)
 
     def action_import(self) -> None:
-        self.app.push_screen(ImportDialog(self.draft), self._after)
+        self.app.push_screen(ImportDialog(self.draft), self._taken)
 
-    def _after(self, saved: bool | None) -> None:
+    def _taken(self, saved: bool | None) -> None:
         if saved:
             self.fill()
 
     def action_delete(self) -> None:
-        name = self.query_one(HostTable).chosen(self.draft)
+        """After a question."""
+        name = self.table.chosen
         if name is None:
             return
 
         def answered(yes: bool | None) -> None:
             if yes:
                 self.draft.drop_host(name)
+                self._forget(name)
                 self.fill()
 
         question = _("Take {name} out of the profile?").format(name=name)
         self.app.push_screen(ConfirmDialog(question, yes=N_("Delete")), answered)
 
-    def action_probe(self) -> None:
-        name = self.query_one(HostTable).chosen(self.draft)
-        if name is not None:
-            self._probe([name])
+    def _forget(self, name: str) -> None:
+        """No host is called that any more."""
+        self.workers.cancel_group(self, f"probe {name}")
+        self.wizard.found.pop(name, None)
 
+    def action_probe(self) -> None:
+        if self.table.chosen is not None:
+            self._probe([self.table.chosen])
+
+    @on(Button.Pressed, "#probe-all")
     def action_probe_all(self) -> None:
         self._probe(list(self.draft.hosts))
 
-    @work(group="probe")
-    async def _probe(self, names: list[str]) -> None:
-        """Side by side; keys that nobody knows yet are then asked about, one after the other."""
-        prober = await self.wizard.backend.prober(self.draft)
+    def _probe(self, names: list[str]) -> None:
+        errors = [p for p in self.draft.problems(("ssh",)) if p.severity == "error"]
+        if errors:
+            self._complain(tell(errors[0]))
+            return
+        ready = [name for name in names if name not in self._probing and self._has_way(name)]
+        if ready:
+            self.run_worker(self._look_at(ready), group="probes", exit_on_error=False)
+
+    def _has_way(self, name: str) -> bool:
+        """Whether the profile says how to get to a host; if it does not, the table says so."""
+        errors = [p for p in self.draft.problems(("hosts", name)) if p.severity == "error"]
+        way = [p for p in errors if len(p.path) < 3 or p.path[2] in _OF_THE_WAY]
+        if way:
+            self._complain(f"{name}: {tell(way[0])}")
+        return not way
+
+    async def _look_at(self, names: list[str]) -> None:
+        """Probe hosts side by side, each in a worker of its own: they end with this screen."""
+        try:
+            prober = await self.wizard.backend.prober(self.draft)
+        except OperatorError as error:
+            self._complain(f"{error}. {error.hint}" if error.hint else str(error))
+            return
         if prober is None:
             self.notify(_("A recording has no hosts to probe."), markup=False)
             return
-        errors = [p for p in self.draft.problems() if p.severity == "error"]
-        wrong = {p.path[1] for p in errors if p.path[:1] == ("hosts",) and len(p.path) > 1}
-        if any(p.path[:1] == ("ssh",) for p in errors):
-            self.notify(_("The SSH settings are not right yet."), severity="error", markup=False)
-            return
-        names = [name for name in names if name not in self._probing and name not in wrong]
-        self._probing.update(names)
+        declined: set[str] = set()
+        for name in names:
+            self._probing.add(name)
+            self.run_worker(
+                self._look_at_one(prober, name, self._way(name), declined),
+                group=f"probe {name}",
+                exclusive=True,
+                exit_on_error=False,
+            )
         self.fill()
+
+    async def _look_at_one(self, prober: Prober, name: str, way: str, declined: set[str]) -> None:
         try:
-            await asyncio.gather(*(self._probe_one(prober, name) for name in names))
-            for name in names:
-                found = self.found.get(name)
-                if found is None or found.state != "unknown-key":
-                    continue
-                if await self.wizard.ask.show(HostKeyDialog(found)):
-                    await prober.trust(found.key_of, found.key)
+            found = await prober.probe(name)
+            settled: set[str] = set()
+            while found.state == "unknown-key" and found.key not in settled:
+                settled.add(found.key)
+                self._keep(name, way, found)
+                # One question at a time: its answer may settle it for other hosts, too.
+                async with self._key_turn:
+                    problem = await self._settle(prober, found, declined)
+                if problem is not None:
+                    found = replace(found, state="failed", problems=(problem,))
+                elif found.key not in declined:
                     self._probing.add(name)
                     self.fill()
-                    await self._probe_one(prober, name)
+                    found = await prober.probe(name)
+            self._keep(name, way, found)
         finally:
-            self._probing.difference_update(names)
-            await prober.close()
+            self._probing.discard(name)
             self.fill()
 
-    async def _probe_one(self, prober: Any, name: str) -> None:
-        way = self._way(name)
-        self.wizard.found[name] = way, await prober.probe(name)
+    async def _settle(self, prober: Prober, found: Found, declined: set[str]) -> Told | None:
+        """Ask whether a key is the host's, and pin it if so; what went wrong with that."""
+        if prober.pins.get(found.key_of) == found.key or found.key in declined:
+            return None
+        if not await self.wizard.ask.show(HostKeyDialog(found)):
+            declined.add(found.key)
+            return None
+        try:
+            await prober.trust(found.key_of, found.key)
+        except OperatorError as error:
+            return Told(str(error), error.hint)
+        return None
+
+    def _keep(self, name: str, way: str, found: Found) -> None:
+        self.wizard.found[name] = way, found
         self._probing.discard(name)
         self.fill()
 
+    @on(Worker.StateChanged)
+    def _tell_bug(self, event: Worker.StateChanged) -> None:
+        if event.state is WorkerState.ERROR:
+            self._complain(_("The probe failed: {error}").format(error=repr(event.worker.error)))
 
-def about(found: Found) -> str:
-    """What a probe found, in lines: what is wrong first, each with what to do."""
-    lines = []
-    order = ("error", "warning", "note")
-    signs = {"error": "problem", "warning": "warning", "note": "pending"}
-    for problem in sorted(found.problems, key=lambda p: order.index(p.severity)):
-        lines.append(f"{glyphs.glyph(signs[problem.severity])} {problem.text}")
-        if problem.fix:
-            lines.append(f"    {_('try')}: {problem.fix}")
-    if found.state == "unknown-key":
-        lines.append(f"{_('host key')} {found.fingerprint}: {_('p asks whether it is trusted')}")
-    facts = [found.os, found.arch]
-    if found.sudo:
-        facts.append(f"root: {found.sudo}")
-    if found.clock_skew is not None:
-        facts.append(_("clock {seconds:+.0f} s").format(seconds=found.clock_skew[0]))
-    if found.fingerprint:
-        facts.append(found.fingerprint)
-    lines.append(", ".join(fact for fact in facts if fact))
-    return "\n".join(line for line in lines if line)
+    def _complain(self, text: str) -> None:
+        self.notify(plain(text).plain, severity="error", markup=False)
+
+
+def _judged(role: str, count: int) -> tuple[str, str]:
+    """How a number of hosts with a role stands, and how many there should be if not so many."""
+    if role == "server":
+        if count > 1:
+            return "ok", ""
+        return ("warning", _("better 2")) if count else ("problem", _("at least 1"))
+    if role == "agent":
+        return ("ok" if count else "pending"), ""
+    return ("ok", "") if count == 1 else ("problem", _("must be 1"))
 
 
 SCREEN = HostsScreen
