@@ -7,6 +7,7 @@ lines, events and what the plan says stay English: they are searched for, and qu
 from __future__ import annotations
 
 import gettext
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,8 +61,12 @@ def choose(flag: str | None, environ: Mapping[str, str]) -> Choice:
     locale = next(
         (value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := environ.get(name))), ""
     )
-    code = _known(flag or environ.get("K3S_TUI_LANG") or locale)
+    asked = flag or environ.get("K3S_TUI_LANG") or ""
+    code = _known(asked or locale)
     if code == "en":
+        if asked and _language(asked) != "en":
+            known = ", ".join(LANGUAGES)
+            return Choice("en", f"English, because there is no {asked!r} here, only: {known}")
         return Choice("en")
     if environ.get("TERM") == "linux":
         return Choice("en", "English, because a Linux console has no Chinese characters")
@@ -72,5 +77,12 @@ def choose(flag: str | None, environ: Mapping[str, str]) -> Choice:
 
 
 def _known(wanted: str) -> str:
-    """Every Chinese locale gets the Chinese there is, rather than English."""
-    return "zh_CN" if wanted.lower().startswith("zh") else "en"
+    """Every Chinese locale gets the Chinese there is, rather than English: readers of traditional
+    characters read simplified ones more easily.
+    """
+    return "zh_CN" if _language(wanted) == "zh" else "en"
+
+
+def _language(locale: str) -> str:
+    """`zh` of `zh_TW.UTF-8`, of `zh-Hans` and of `zh`."""
+    return re.split(r"[-_.@]", locale, maxsplit=1)[0].lower()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from textual.color import Color, ColorParseError
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 DEFAULT = "k3s-dark"
 """Used when nothing else was chosen."""
@@ -48,7 +48,7 @@ def load(folder: Path | None) -> Themes:
     for path in [*_in(SHIPPED), *(_in(folder) if folder else ())]:
         try:
             theme = read(path)
-            if any(theme.name == other.name for other in found.themes):
+            if theme.name in BUILTIN_THEMES or theme.name in {t.name for t in found.themes}:
                 raise BadTheme(f"there is a theme called {theme.name!r} already")
             found.themes.append(theme)
         except BadTheme as error:
@@ -82,9 +82,15 @@ def read(path: Path) -> Theme:
 
 
 def default_theme(environ: Mapping[str, str]) -> str:
-    """The one to begin with: the terminal's own colours where it has only sixteen."""
-    many = environ.get("COLORTERM") in ("truecolor", "24bit") or "256" in environ.get("TERM", "")
-    return DEFAULT if many or environ.get("TMUX") else "ansi-dark"
+    """The one to begin with: the terminal's own colours where only sixteen will be used.
+
+    Squeezed into sixteen, the program's own themes lose their contrast, down to 2:1.  The rule is
+    that of rich, which draws: a `TERM` such as `screen` or `xterm-direct` alone means sixteen.
+    """
+    many = environ.get("COLORTERM", "").strip().lower() in ("truecolor", "24bit") or environ.get(
+        "TERM", ""
+    ).strip().lower().rpartition("-")[2] in ("256color", "kitty")
+    return DEFAULT if many else "ansi-dark"
 
 
 def _in(folder: Path) -> Iterator[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
@@ -27,6 +28,12 @@ def as_it_was() -> Iterator[None]:
         (None, {"LANG": "de_DE.UTF-8"}, "en", ""),
         (None, {"LANG": "zh_CN.UTF-8"}, "zh_CN", ""),
         (None, {"LANG": "zh_TW.UTF-8"}, "zh_CN", ""),
+        (None, {"LANG": "zh_Hans"}, "zh_CN", ""),
+        (None, {"LANG": "zhx"}, "en", ""),
+        (None, {"K3S_TUI_LANG": "zh"}, "zh_CN", ""),
+        (None, {"K3S_TUI_LANG": "fr", "LANG": "zh_CN.UTF-8"}, "en", "only: en, zh_CN"),
+        ("fr", {}, "en", "no 'fr' here, only: en, zh_CN"),
+        ("EN", {}, "en", ""),
         (None, {"LANG": "zh_CN.UTF-8", "LC_ALL": "C.UTF-8"}, "en", ""),
         (None, {"LANG": "C.UTF-8", "LC_MESSAGES": "zh_CN.UTF-8"}, "zh_CN", ""),
         (None, {"LANG": "C.UTF-8", "K3S_TUI_LANG": "zh_CN"}, "zh_CN", ""),
@@ -52,6 +59,13 @@ def test_it_can_change_meanwhile() -> None:
     assert ngettext("{n} entry to mend", "{n} entries to mend", 2) != "{n} entries to mend"
     language.use("en")
     assert _("Next") == "Next"
+
+
+def test_without_a_catalogue_it_is_english(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(language, "_FOLDER", tmp_path)
+    language.use("zh_CN")
+    assert _("Next") == "Next"
+    assert ngettext("{n} host", "{n} hosts", 2) == "{n} hosts"
 
 
 def test_nothing_stays_nothing() -> None:

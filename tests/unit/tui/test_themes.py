@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from textual.color import Color
 from textual.theme import Theme
 
@@ -87,6 +88,7 @@ def test_contrast_is_measured_as_wcag_does() -> None:
         ('name = "mine"\nprimary = "#fff"\nshadow = "#000"', "unknown setting 'shadow'"),
         ('name = "mine"\nprimary = "#fff"\nvariables = 1', "must be a table"),
         ('name = "k3s-dark"\nprimary = "#fff"', "already"),
+        ('name = "nord"\nprimary = "#fff"', "already"),
         ("\x00", "not valid TOML"),
     ],
 )
@@ -126,9 +128,14 @@ def test_no_bytes_stop_the_start(tmp_path_factory: pytest.TempPathFactory, junk:
     [
         ({"COLORTERM": "truecolor", "TERM": "xterm"}, "k3s-dark"),
         ({"TERM": "xterm-256color"}, "k3s-dark"),
+        ({"TERM": "xterm-kitty"}, "k3s-dark"),
+        ({"TERM": "screen", "TMUX": "/tmp/tmux-0/default,1,0"}, "ansi-dark"),
+        ({"TERM": "xterm-direct"}, "ansi-dark"),
         ({"TERM": "xterm"}, "ansi-dark"),
         ({"TERM": "linux"}, "ansi-dark"),
     ],
 )
 def test_the_one_to_begin_with(environ: dict[str, str], name: str) -> None:
     assert themes.default_theme(environ) == name
+    drawn = Console(force_terminal=True, _environ=environ).color_system
+    assert (drawn == "standard") == (name == "ansi-dark")
