@@ -8,12 +8,12 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, Label, Static, TextArea
 
-from k3s_tui.hosts.sanitize import sanitize_block
 from k3s_tui.procedure.probing import Found, matches
 from k3s_tui.tui import glyphs
 from k3s_tui.tui.language import N_, _
 from k3s_tui.tui.screens.base import Dialog
 from k3s_tui.tui.text import plain
+from k3s_tui.tui.widgets.plain_area import PlainArea
 
 _FILE = "/etc/ssh/ssh_host_{}_key.pub"
 _FILES = {
@@ -49,7 +49,7 @@ class HostKeyDialog(Dialog[bool]):
                 yield Static(plain(_("Compare it with the host's own, on its console:")))
                 yield Static(plain(f"ssh-keygen -lf {_FILES.get(kind, _FILE.format('*'))}"))
                 yield Label(_("Or paste that fingerprint or public key here:"))
-                yield TextArea(id="expected", compact=True, tab_behavior="focus")
+                yield PlainArea(id="expected")
             yield Static(id="compared")
             with Horizontal(classes="answers"):
                 yield Button(_("Copy"), id="copy", compact=True)
@@ -61,14 +61,11 @@ class HostKeyDialog(Dialog[bool]):
 
     @on(TextArea.Changed)
     def _compare(self) -> None:
-        area = self.query_one(TextArea)
-        if sanitize_block(area.text) != area.text:
-            area.text = sanitize_block(area.text)  # it would be drawn as it is
-            return
+        pasted = self.query_one(PlainArea).text
         text, trust = "", self.query_one("#trust", Button)
         trust.disabled = False
-        if area.text.strip():
-            same = matches(area.text, self._found.key)
+        if pasted.strip():
+            same = matches(pasted, self._found.key)
             trust.disabled = not same
             state = "ok" if same else "problem"
             said = _("they are the same") if same else _("they are NOT the same: do not trust it")

@@ -10,12 +10,12 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, Static, TextArea
 
-from k3s_tui.hosts.sanitize import sanitize_block
 from k3s_tui.profile.hostlines import HostLine, parse_lines
 from k3s_tui.tui.draft import Draft
 from k3s_tui.tui.language import N_, _, ngettext
 from k3s_tui.tui.screens.base import Dialog
 from k3s_tui.tui.text import plain
+from k3s_tui.tui.widgets.plain_area import PlainArea
 
 
 class PasteDialog(Dialog[bool]):
@@ -33,11 +33,7 @@ class PasteDialog(Dialog[bool]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -tall"):
             yield Static(_("A host each line: name address user roles. Only the address must be."))
-            yield TextArea(
-                compact=True,
-                tab_behavior="focus",
-                placeholder="k3s-server-1 10.0.0.11 ops server",
-            )
+            yield PlainArea(placeholder="k3s-server-1 10.0.0.11 ops server")
             with VerticalScroll(id="judged"):
                 yield Static(id="wrong")
                 yield Static(id="right")
@@ -46,14 +42,10 @@ class PasteDialog(Dialog[bool]):
                 yield Button(_("OK"), id="ok", variant="primary", compact=True, disabled=True)
 
     def on_mount(self) -> None:
-        self.query_one(TextArea).focus()
+        self.query_one(PlainArea).focus()
 
     @on(TextArea.Changed)
     def _judge(self) -> None:
-        area = self.query_one(TextArea)
-        if sanitize_block(area.text) != area.text:
-            area.text = sanitize_block(area.text)  # it would be drawn as it is
-            return
         hosts, wrong = self._read()
         told = [_("line {n}: {text}").format(n=line, text=text) for line, text in sorted(wrong)]
         count = ngettext("{n} host", "{n} hosts", len(hosts)).format(n=len(hosts))
@@ -63,7 +55,7 @@ class PasteDialog(Dialog[bool]):
 
     def _read(self) -> tuple[tuple[HostLine, ...], list[tuple[int, str]]]:
         """The hosts of the lines, and what is wrong, by number of line."""
-        hosts, problems = parse_lines(self.query_one(TextArea).text)
+        hosts, problems = parse_lines(self.query_one(PlainArea).text)
         wrong = [
             (p.line, f"{p.text}; {_('expected')}: {p.expected}" if p.expected else p.text)
             for p in problems

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from textual import on
 from textual.app import SystemCommand
@@ -33,6 +33,10 @@ from k3s_tui.tui.widgets.rows import Row, Rows
 
 _OF_THE_WAY = frozenset({"address", "user", "port", "jump"})
 """What must be right of a host for a probe to get there."""
+
+
+_Key: TypeAlias = tuple[str, str]
+"""A host and its key.  Hosts that were copied show the same one."""
 
 
 class HostsScreen(StepScreen):
@@ -298,7 +302,7 @@ class HostsScreen(StepScreen):
         if prober is None:
             self.notify(_("A recording has no hosts to probe."), markup=False)
             return
-        declined: set[str] = set()
+        declined: set[_Key] = set()
         for name in names:
             self._probing.add(name)
             self.run_worker(
@@ -309,19 +313,19 @@ class HostsScreen(StepScreen):
             )
         self.fill()
 
-    async def _look_at_one(self, prober: Prober, name: str, way: str, declined: set[str]) -> None:
+    async def _look_at_one(self, prober: Prober, name: str, way: str, declined: set[_Key]) -> None:
         try:
             found = await prober.probe(name)
-            settled: set[str] = set()
-            while found.state == "unknown-key" and found.key not in settled:
-                settled.add(found.key)
+            settled: set[_Key] = set()
+            while found.state == "unknown-key" and _key(found) not in settled:
+                settled.add(_key(found))
                 self._keep(name, way, found)
                 # One question at a time: its answer may settle it for other hosts, too.
                 async with self._key_turn:
                     problem = await self._settle(prober, found, declined)
                 if problem is not None:
                     found = replace(found, state="failed", problems=(problem,))
-                elif found.key not in declined:
+                elif _key(found) not in declined:
                     self._probing.add(name)
                     self.fill()
                     found = await prober.probe(name)
@@ -330,12 +334,12 @@ class HostsScreen(StepScreen):
             self._probing.discard(name)
             self.fill()
 
-    async def _settle(self, prober: Prober, found: Found, declined: set[str]) -> Told | None:
+    async def _settle(self, prober: Prober, found: Found, declined: set[_Key]) -> Told | None:
         """Ask whether a key is the host's, and pin it if so; what went wrong with that."""
-        if prober.pins.get(found.key_of) == found.key or found.key in declined:
+        if prober.pins.get(found.key_of) == found.key or _key(found) in declined:
             return None
         if not await self.wizard.ask.show(HostKeyDialog(found)):
-            declined.add(found.key)
+            declined.add(_key(found))
             return None
         try:
             await prober.trust(found.key_of, found.key)
@@ -355,6 +359,10 @@ class HostsScreen(StepScreen):
 
     def _complain(self, text: str) -> None:
         self.notify(plain(text).plain, severity="error", markup=False)
+
+
+def _key(found: Found) -> _Key:
+    return found.key_of, found.key
 
 
 def _judged(role: str, count: int) -> tuple[str, str]:
