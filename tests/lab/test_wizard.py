@@ -55,10 +55,19 @@ def add_host(tty: Terminal, name: str, address: str, role: str) -> None:
     tty.type(address)
     for other in ("server", "agent", "datastore", "loadbalancer"):
         tty.press("Tab")
-        if other == role:
+        if (other == role) != (other == "server"):  # which a new host is, unless one says no
             tty.press("Space")
     tty.press("C-s")
     tty.until(lambda screen: "Jump host" not in screen and name in screen)
+
+
+def focus(tty: Terminal, help: str) -> None:
+    """To the field that is explained so, by Tab."""
+    for _ in range(12):
+        tty.press("Tab")
+        if help in tty.screen:
+            return
+    raise AssertionError(f"no field says: {help}\n{tty.screen}")
 
 
 def next_step(tty: Terminal, title: str) -> None:
@@ -83,16 +92,18 @@ def type_profile(tty: Terminal, lab: Lab) -> None:
     tty.until("1 Hosts]")
     for host in HOSTS:
         add_host(tty, host.name, host.address, host.role)
-    tty.press("Tab")
+    focus(tty, "Who logs in on every host")
     fill(tty, USER)
-    tty.press("Tab")
+    focus(tty, "for the keys of your SSH agent")
     fill(tty, str(lab.identity))
-    tty.press("Tab", "Enter", "Up", "Enter")
+    focus(tty, "when the SSH user is root already")
+    tty.press("Enter", "Up", "Enter")
     tty.until(lambda screen: re.search(r"Become root by +sudo", screen) is not None)
     for title in ("Certs", "Datastore", "Servers"):
         next_step(tty, title)
         if title == "Datastore":
             fill(tty, "postgres.rancher.rke2")
+            tty.until("postgres.rancher.rke2")
     fill(tty, releases.offered_version())
     for title in ("Balancer", "Agents", "Review"):
         next_step(tty, title)

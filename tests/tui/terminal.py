@@ -45,15 +45,20 @@ class Terminal:
         self._send("-l", text)
 
     def _send(self, *words: str) -> None:
-        """One key, or text for one field; then the screen may answer to it.
+        """One key, or text for one field; then the screen may answer to it, and come to rest.
 
         Focus moves a moment after Tab: what follows at once would go to the field before.
         """
-        before = self._drawn
+        before = last = self._drawn
         self._tmux("send-keys", *words)
         deadline = time.monotonic() + _ANSWER
-        while self._drawn == before and time.monotonic() < deadline:
-            time.sleep(0.02)
+        while time.monotonic() < deadline:
+            time.sleep(0.1)
+            now = self._drawn
+            if now not in (before, last):
+                last = now
+            elif now != before:
+                return
 
     @property
     def _drawn(self) -> str:
