@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from textual import on
 from textual.app import SystemCommand
 from textual.binding import Binding
+from textual.events import DescendantFocus
 from textual.widgets import Button, DataTable, Static
 from textual.worker import Worker, WorkerState
 
@@ -212,6 +213,11 @@ class HostsScreen(StepScreen):
         if list(detail.rows) != rows:
             detail.update(rows)
             detail.scroll_home(animate=False)
+
+    @on(DescendantFocus, "#found")
+    def _show_whole(self, event: DescendantFocus) -> None:
+        """It is taller while it has the focus."""
+        self.call_after_refresh(event.widget.scroll_visible, animate=False)
 
     def action_add(self) -> None:
         self._edit(None)
