@@ -39,7 +39,7 @@ LEFTOVERS = (
 
 _HELPERS = r"""
 # Processes are what a look costs: the shell itself reads what is short.
-tag() { while IFS= read -r line; do printf '%s %s\n' "$1" "$line"; done; }
+tag() { while IFS= read -r line || [ -n "$line" ]; do printf '%s %s\n' "$1" "$line"; done; }
 say() { [ -n "$2" ] && printf '%s %s\n' "$1" "$2"; }
 first() { IFS= read -r line <"$2" && say "$1" "$line"; }
 has() { command -v "$1" >/dev/null 2>&1; }
@@ -56,7 +56,7 @@ _SYSTEM = r"""
 say now "$(date +%s)"
 for release in /etc/os-release /usr/lib/os-release; do
     [ -r $release ] || continue
-    while IFS= read -r line; do
+    while IFS= read -r line || [ -n "$line" ]; do
         case $line in ID=* | ID_LIKE=* | PRETTY_NAME=*) say os "$line" ;; esac
     done <$release
     break
@@ -112,7 +112,7 @@ for role in k3s k3s-agent; do
     done
 done
 if [ "$(command -v psql)" = /usr/bin/psql ]; then # Debian's is Perl that looks for the real one
-    for bin in /usr/lib/postgresql/*/bin; do [ -x "$bin/psql" ] && PATH=$bin:$PATH; done
+    for bin in /usr/lib/postgresql/[1-9][0-9]/bin; do [ -x "$bin/psql" ] && PATH=$bin:$PATH; done
 fi
 if has psql && id postgres >/dev/null; then
     as_postgres 'psql -XAtqc "show server_version_num"' | tag postgres

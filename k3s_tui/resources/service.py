@@ -103,15 +103,16 @@ class Service:
             LOOK
             + "".join(file.ask for file in self.files)
             + f'stamp=; [ ! -r {stamp} ] || read -r stamp <{stamp}; echo "stamp=$stamp"\n'
-            + f"systemctl show -p ActiveState -p UnitFileState {unit} 2>/dev/null\n"
+            + f'echo "active=$(systemctl is-active {unit} 2>/dev/null)"\n'
+            # `systemctl show` would tell what systemd remembers, whatever became of the link.
+            + f'echo "enabled=$(systemctl is-enabled {unit} 2>/dev/null)"\n'
         )
 
     def _parse(self, out: bytes) -> ServiceState:
         lines = out.decode(errors="replace").splitlines()
         files = [parse(lines[2 * i : 2 * i + 2], file.owner) for i, file in enumerate(self.files)]
         told = dict(line.partition("=")[::2] for line in map(sanitize, lines[2 * len(files) :]))
-        active, enabled = told.get("ActiveState", ""), told.get("UnitFileState", "")
-        return ServiceState(told["stamp"], tuple(files), active, enabled)
+        return ServiceState(told["stamp"], tuple(files), told["active"], told["enabled"])
 
     def probe(self) -> Probe[ServiceState]:
         return Probe(self._ask, self._parse)

@@ -17,7 +17,8 @@ from k3s_tui.hosts.script import quote
 AS_POSTGRES = """\
 if [ "$(command -v pg_isready)" = /usr/bin/pg_isready ]
 then # Debian's clients are Perl that looks for these, and takes most of the time of a look
-    for bin in /usr/lib/postgresql/*/bin; do [ ! -x "$bin/psql" ] || PATH=$bin:$PATH; done
+    # From 10 on, in their order: 9.6 sorts behind them all, and knows no \\if.
+    for bin in /usr/lib/postgresql/[1-9][0-9]/bin; do [ ! -x "$bin/psql" ] || PATH=$bin:$PATH; done
 fi
 as_postgres() { # one command line, run as the database's own user
     if command -v runuser >/dev/null 2>&1

@@ -83,7 +83,8 @@ def test_what_shimmed_commands_say(shell: str, bin_folder: Path) -> None:
     shim(
         bin_folder,
         "ss",
-        "echo 'LISTEN 0 128 0.0.0.0:6443 0.0.0.0:* users:((\"haproxy\",pid=77,fd=3))'",
+        # A last line without its end is a line.
+        "printf %s 'LISTEN 0 128 0.0.0.0:6443 0.0.0.0:* users:((\"haproxy\",pid=77,fd=3))'",
     )
     shim(bin_folder, "getenforce", "echo Enforcing")
     shim(bin_folder, "systemctl", "echo active")

@@ -33,11 +33,13 @@ show)
     [ -e "$unit.known" ] && load=loaded || load=not-found
     enabled=$(state enabled disabled)
     [ ! -e "$unit.masked" ] || { load=masked; enabled=masked-runtime; }
+    # systemd looks once, and then remembers until it is told to look again.
+    [ -e "$unit.remembered" ] || echo "$enabled" >"$unit.remembered"
     for property in $wanted; do
         case $property in
         LoadState) echo "LoadState=$load" ;;
         ActiveState) echo "ActiveState=$(state active inactive)" ;;
-        UnitFileState) echo "UnitFileState=$enabled" ;;
+        UnitFileState) echo "UnitFileState=$(state remembered -)" ;;
         InvocationID) echo "InvocationID=$(state starts 0)" ;;
         MainPID) echo "MainPID=$(state pid 0)" ;;
         esac
@@ -48,6 +50,7 @@ reset-failed) [ "$(state active -)" != failed ] || echo inactive >"$unit.active"
 esac
 echo "$verb${unit:+ $unit}${now:+ --now}" >>log
 [ ! -e fails ] || ! grep -qx "$verb" fails || exit 1
+case $verb in daemon-reload | enable | disable | mask | unmask) rm -f ./*.remembered ;; esac
 case $verb in
 enable | disable)
     echo "${verb}d" >"$unit.enabled"
