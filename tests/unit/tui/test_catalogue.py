@@ -43,6 +43,13 @@ def test_placeholders_are_the_same() -> None:
                 assert set(PLACEHOLDER.findall(text)) == wanted, message.id
 
 
+def test_no_translation_brings_markup() -> None:
+    """What is shown as it is has no bracket in English, which is looked at in the sources."""
+    for message in catalogue.translated():
+        for text in forms(message.string):
+            assert ("[" in text) == ("[" in "".join(forms(message.id))), message.id
+
+
 def test_it_is_compiled() -> None:
     assert catalogue.MO.read_bytes() == catalogue.compiled(catalogue.translated()), "make messages"
 

@@ -100,7 +100,7 @@ def test_a_table_that_is_no_toml_is_kept_as_typed(example: Draft) -> None:
     example.set_table(place, 'disable = ["traefik"]')
     assert codes(example, place) == []
     assert example.get(place) == {"disable": ["traefik"]}
-    assert example.table_text(place).split() == ["disable", "=", "[", '"traefik",', "]"]
+    assert example.table_text(place) == 'disable = ["traefik"]'
 
 
 def test_errors_come_before_warnings(example: Draft) -> None:

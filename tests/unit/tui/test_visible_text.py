@@ -48,6 +48,7 @@ def told(code: str) -> list[str]:
         ('self.notify("saved", markup=False)', "'saved' is not translated"),
         ('self.notify(_("saved"))', "add markup=False"),
         ('self.notify(_("saved"), markup=yes)', "add markup=False"),
+        ('Static(_("a list: [1]"))', "would begin markup"),
         ("Static(name)", "name may hold text from outside"),
         ("Static(str(error))", "may hold text from outside"),
         ('Label(_("on {host}").format(host=name))', "may hold text from outside"),

@@ -53,7 +53,8 @@ ENGLISH = frozenset(
         # Why it is not Chinese: said where Chinese cannot be shown.
         "English, because a Linux console has no Chinese characters",
         "English, because the terminal's encoding is not UTF-8: ",
-        "English, because there is no {code!r} here, only: {known}",
+        "English, because there is no ",
+        " here, only: ",
         # Commands, and examples of what is typed.
         " kubectl get nodes",
         "ssh-keygen -lf ",
@@ -170,6 +171,8 @@ class Reader:
         elif isinstance(value, ast.BoolOp):
             for part in value.values:
                 yield from self._shown(part)
+        elif _name(getattr(value, "func", value)) in OURS and "[" in ast.unparse(value):
+            yield Finding(value.lineno, "its [ would begin markup: wrap it in plain(...)")
         elif not self._is_safe(value):
             told = f"{ast.unparse(value)} may hold text from outside: wrap it in plain(...)"
             yield Finding(value.lineno, told)
