@@ -76,9 +76,12 @@ async def draw(code: str, events: Sequence[AnyEvent]) -> dict[str, str]:
         async with wizard.run_test(size=SIZE) as pilot:
 
             async def seen(name: str) -> None:
-                await pilot.pause()
                 number = len(pictures) + 1
-                svg = wizard.export_screenshot(title="k3s-tui")
+                svg = before = ""
+                while not svg or svg != before:  # until nothing moves any more
+                    before = svg
+                    await pilot.pause(0.2)
+                    svg = wizard.export_screenshot(title="k3s-tui")
                 pictures[f"{number:02}-{name}.{code}.svg"] = _IDS.sub("terminal-", svg)
                 run = wizard.run_controller
                 if name == "run" and isinstance(run, Held):

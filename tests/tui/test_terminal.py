@@ -38,7 +38,7 @@ def test_a_signal_leaves_a_sane_terminal(folder: Path, number: signal.Signals, s
 
 def to_the_run(tty: Terminal) -> None:
     """Through the demo, to where its recording plays."""
-    for title in ("Hosts", "Certificates", "Datastore", "Servers", "Load balancer", "Agents"):
+    for title in ("Hosts", "Certs", "Datastore", "Servers", "Balancer", "Agents"):
         tty.until(f" {title}]")
         tty.press("C-n")
     tty.until("Nothing was looked at yet")
@@ -110,7 +110,7 @@ def test_keys_are_not_written_down_by_textual(folder: Path) -> None:
     with terminal([*WIZARD, how_to(folder)], folder, env=env) as tty:
         tty.until("k3s-server-1")
         tty.press("C-n")
-        tty.until("2 Certificates]")
+        tty.until("2 Certs]")
         tty.press("C-q")
         assert tty.exit_status() == 0
     assert not log.exists()
