@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import html
 from typing import Any
 
+from textual.events import Paste
 from textual.screen import Screen
 from textual.widgets import Input, Select, Static, TextArea
 
 from k3s_tui.core.secret import Secret
 from k3s_tui.tui.screens.step import StepScreen
+from k3s_tui.tui.steps import STEPS, number
 from k3s_tui.tui.widgets.field import Field
 from tests.tui.operator import Operator
 
@@ -39,7 +42,7 @@ def field(user: Operator, *place: str) -> Field:
 
 
 async def fill(user: Operator, text: str, *place: str) -> None:
-    """Replace a field's text by typing."""
+    """Replace a field's text, by one paste: keys take their time."""
     field(user, *place).focus_input()
     await user.pilot.pause()
     if isinstance(user.focused, TextArea):
@@ -47,7 +50,15 @@ async def fill(user: Operator, text: str, *place: str) -> None:
         await user.press("delete")
     else:
         await user.press("end", "ctrl+u")
-    await user.type(text)
+    if text:
+        await paste(user, text)
+
+
+async def paste(user: Operator, text: str) -> None:
+    """Into what has the focus."""
+    user.wizard.post_message(Paste(text))
+    await user.pilot.pause()
+    await user.pilot.pause()
 
 
 async def leave(user: Operator) -> None:
@@ -104,3 +115,35 @@ def _all(screen: Screen[Any]) -> list[object]:
 
 def typed_secrets(user: Operator) -> dict[str, Secret]:
     return user.wizard.draft.secrets
+
+
+async def wrong(user: Operator, step: str, place: tuple[str, ...], text: str, message: str) -> None:
+    """Type something wrong into a field: it is told there, it keeps one here, and it is there again
+    when one comes back.  Afterwards the draft is as before.
+    """
+    draft = user.wizard.draft
+    before = copy.deepcopy(draft.document)
+    await go(user, step)
+    await fill(user, text, *place)
+    await leave(user)
+    assert message in told(user, *place), (place, text, told(user, *place))
+    await user.press("ctrl+n")
+    await user.at(step)
+    editor = field(user, *place).query_one(".entry").children[1]
+    assert user.focused is editor, (place, text)
+    await user.press("escape")
+    await user.at(STEPS[number(step) - 1].id)
+    await go(user, step)
+    again = field(user, *place).query_one(".entry").children[1]
+    assert text_of(again) == text
+    assert message in told(user, *place), (place, text)
+    draft.unparsed.clear()
+    draft.set(place[:1], before.get(place[0]))
+
+
+def text_of(editor: object) -> str:
+    """What stands in an input or a text area."""
+    if isinstance(editor, TextArea):
+        return editor.text
+    assert isinstance(editor, Input)
+    return editor.value

@@ -24,6 +24,12 @@ SHORT = 16
 class SecretValueDialog(Dialog[Secret | None]):
     """Answers None when it was given up.  `objection` says why a value cannot be taken, or ''."""
 
+    DEFAULT_CSS = """
+    SecretValueDialog .title { text-style: bold; }
+    SecretValueDialog .entry { height: 1; }
+    SecretValueDialog .label { width: 18; }
+    SecretValueDialog SecretInput { width: 1fr; }
+    """
     BINDINGS = [Binding("escape", "give_up", N_("Cancel"), key_display="Esc")]
 
     def __init__(
@@ -37,13 +43,15 @@ class SecretValueDialog(Dialog[Secret | None]):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="dialog", can_focus=False):
-            yield Static(plain(self._title), classes="heading")
+            yield Static(plain(self._title), classes="title")
             if self._warning:
                 yield Static(plain(self._warning))
-            yield Label(_("Value"))
-            yield SecretInput(id="first")
-            yield Label(_("The same again"))
-            yield SecretInput(id="second")
+            with Horizontal(classes="entry"):
+                yield Label(_("Value"), classes="label")
+                yield SecretInput(id="first")
+            with Horizontal(classes="entry"):
+                yield Label(_("The same again"), classes="label")
+                yield SecretInput(id="second")
             yield Static(id="strength")
             yield Static(id="wrong")
             with Horizontal(classes="answers"):
@@ -63,7 +71,7 @@ class SecretValueDialog(Dialog[Secret | None]):
             state = "warning" if n < SHORT else "ok"
             told = ngettext("{n} character", "{n} characters", n).format(n=n)
             if n < SHORT:
-                told += _(": better {least} or more, or let k3s-tui make one").format(least=SHORT)
+                told += "; " + _("{least} or more are better").format(least=SHORT)
             told = f"{glyphs.glyph(state)} {told}"
         self.query_one("#strength", Static).update(plain(told))
 
@@ -88,6 +96,7 @@ class SecretValueDialog(Dialog[Secret | None]):
             self.dismiss(value)
 
     def _complain(self, text: str) -> None:
+        self.query_one("#strength", Static).update("")
         self.query_one("#wrong", Static).update(plain(text))
         self.query_one("#first").focus()
 
