@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from contextlib import chdir
 from pathlib import Path
 
+from textual.widgets import Input
+
 from k3s_tui.core.events import AnyEvent, StepStarted
 from k3s_tui.engine.plan import Plan
 from k3s_tui.profile.model import Profile
@@ -77,6 +79,8 @@ async def draw(code: str, events: Sequence[AnyEvent]) -> dict[str, str]:
 
             async def seen(name: str) -> None:
                 number = len(pictures) + 1
+                for field in wizard.screen.query(Input):
+                    field.cursor_blink = False  # a picture has it, always
                 svg = before = ""
                 while not svg or svg != before:  # until nothing moves any more
                     before = svg
