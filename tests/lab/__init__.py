@@ -38,6 +38,10 @@ wherever it shows itself, and refuses to run on anything but a lab host. Differe
 one: it starts in a second, calls a silent node NotReady after ten, fails on unknown keys of
 config.yaml, pulls no image and runs no pod.
 
+**More than one**: ``K3S_TUI_LAB=NAME`` in the environment means another lab beside it, with the
+same addresses in namespaces of its own (``ip netns exec NAME-k3s-tui-lab``, state in
+/var/lib/NAME-k3s-tui-lab). NAME is short: lower-case letters and digits.
+
 **What it leaves on the machine**: the caches in /var/cache/k3s-tui-lab and the unreachable route.
 State is in /var/lib/k3s-tui-lab; ``down`` removes it, also after a crash of ``up``, and ends only
 processes that it recorded (pid and start time) or finds in the hosts' own control groups.

@@ -97,7 +97,8 @@ class Container:
     def start(self) -> None:
         """Boot the host; returns as soon as its init runs. See :meth:`wait_ready`."""
         argv: list[str | Path] = [
-            *("systemd-nspawn", "--quiet", "-D", self.root, f"--machine={self.host.name}"),
+            *("systemd-nspawn", "--quiet", "-D", self.root, f"--machine={self.host.machine}"),
+            f"--hostname={self.host.name}",
             *("--register=no", "--keep-unit", "--boot", "--console=pipe"),
             # Capabilities as on a real machine: K3s, iptables and sysctl need them.
             *("--capability=all", "--bind=/dev/kmsg"),

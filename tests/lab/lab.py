@@ -16,7 +16,7 @@ from pathlib import Path
 from . import authority, base, command, mounts, network, paths, processes, releases, repository
 from .command import LabError
 from .containers import Container
-from .topology import GATEWAY, HOSTS, HostSpec
+from .topology import GATEWAY, HOSTS, LAN, HostSpec
 
 
 def _silent(_: str) -> None:
@@ -245,7 +245,7 @@ class Lab:
         authority.issue_release_certificate()
         for log in (paths.RELEASES_LOG, paths.PACKAGES_LOG):
             log.touch()
-        argv = [sys.executable, "-m", f"{__package__}.services", str(packages)]
+        argv = [sys.executable, "-m", f"{__package__}.services", str(packages), LAN]
         processes.spawn(
             paths.SERVICES_RECORD,
             network.inside(argv),

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .topology import LAN
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 """Root of the k3s-tui checkout."""
 
 CACHE = Path("/var/cache/k3s-tui-lab")
-STATE = Path("/var/lib/k3s-tui-lab")
+STATE = Path("/var/lib") / LAN
 LOCKS = Path("/run/lock")
 
 UP_LOCK = LOCKS / "k3s-tui-lab.lock"
-"""Held while a lab is being brought up or taken down."""
+"""Held while any lab is being brought up or taken down: the first one fills the caches."""
 
-USE_LOCK = LOCKS / "k3s-tui-lab-in-use.lock"
+USE_LOCK = LOCKS / f"{LAN}-in-use.lock"
 """Held by a test session for as long as it owns the hosts."""
 
 CA_CERTIFICATE = CACHE / "ca" / "ca.crt"

@@ -1,6 +1,7 @@
 """The process behind the bridge's address: DNS, package repository and release server.
 
-Started by the lab inside the bridge's namespace: ``python -m tests.lab.services PACKAGES``.
+Started by the lab inside the bridge's namespace: ``python -m tests.lab.services PACKAGES LAN``
+(the second word only tells the services of several labs apart).
 """
 
 from __future__ import annotations

@@ -24,7 +24,8 @@ def _leftovers() -> list[str]:
             words = (folder / "cmdline").read_bytes()
         except OSError:
             continue
-        if str(paths.STATE).encode() in words or b"tests.lab.services" in words:
+        services = b"tests.lab.services" in words and words.endswith(f"\0{LAN}\0".encode())
+        if str(paths.STATE).encode() in words or services:
             found.append(f"process {folder.name}: {words!r}")
     return found + [str(path) for path in (paths.STATE, Path("/etc/netns") / LAN) if path.exists()]
 

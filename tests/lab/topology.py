@@ -5,6 +5,7 @@ Everything here is a constant; the rest of the lab derives what it needs from it
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 
@@ -27,8 +28,16 @@ class HostSpec:
         """Name of the host's network namespace."""
         return f"{LAN}-{self.name}"
 
+    @property
+    def machine(self) -> str:
+        """The container's name on this machine; its own host name is :attr:`name`."""
+        return f"{INSTANCE}-{self.name}" if INSTANCE else self.name
 
-LAN = "k3s-tui-lab"
+
+INSTANCE = os.environ.get("K3S_TUI_LAB", "")
+"""Which of several labs of this machine is meant; they share caches and addresses, nothing else."""
+
+LAN = f"{INSTANCE}-k3s-tui-lab" if INSTANCE else "k3s-tui-lab"
 """The namespace that holds the bridge and in which the tool under test runs."""
 
 SUBNET = "10.161.129.0/24"
