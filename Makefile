@@ -3,11 +3,12 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 PACKAGES := $(shell cat tests/packages.txt tests/lab/packages.txt 2>/dev/null)
 
-.PHONY: help test lint demo bench messages screenshots schemas lock packages clean
+.PHONY: help test faults lint demo bench messages screenshots schemas lock packages clean
 
 help:
 	@echo "make demo    bring up five hosts on this machine, make them a cluster, show its nodes"
 	@echo "make test    lint, types, imports, and every test (as root on Linux: the lab, too)"
+	@echo "make faults  every promise of SECURITY.md, by every fault; hours"
 	@echo "make lint    formatting, lint, types and the import contract"
 	@echo "make bench   the figures of benchmarks/"
 	@echo "make messages bring the translations up to what the wizard says, and compile them"
@@ -45,6 +46,9 @@ lint: $(VENV)/ready
 # One run of one test runner, last: its summary is the verdict.
 test: packages lint
 	$(PYTHON) -m pytest tests
+
+faults: packages $(VENV)/ready
+	K3S_TUI_FAULTS=full $(PYTHON) -m pytest tests/faults --timeout 14400
 
 demo: packages $(VENV)/ready
 	@$(PYTHON) -m tests.lab demo

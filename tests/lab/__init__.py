@@ -47,5 +47,5 @@ State is in /var/lib/k3s-tui-lab; ``down`` removes it, also after a crash of ``u
 processes that it recorded (pid and start time) or finds in the hosts' own control groups.
 
 For tests, see :class:`tests.lab.lab.Lab`, :mod:`tests.lab.profile` and the fixtures in
-``conftest.py``.
+tests/conftest.py.
 """

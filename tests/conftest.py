@@ -1,4 +1,4 @@
-"""Fixtures: the lab, taken in turns by the test sessions of a machine."""
+"""Fixtures for every folder of tests: the lab, taken in turns by the sessions of a machine."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from .lab import Lab, in_use
+from tests.faults import tally
+from tests.lab.lab import Lab, in_use
 
-_HERE = Path(__file__).parent
+_LAB = Path(__file__).parent / "lab"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the lab's tests time for its first start, which fills the caches."""
+    """Give tests on the lab time for its first start, which fills the caches."""
     for item in items:
-        if _HERE in item.path.parents and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(900))
+        on_lab = _LAB in item.path.parents or "lab" in getattr(item, "fixturenames", ())
+        if on_lab and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(14_400 if tally.FULL else 900))
 
 
 @pytest.fixture(scope="session")

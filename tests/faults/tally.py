@@ -1,0 +1,79 @@
+"""What the faults of a test session came to: a table, printed and kept."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+from k3s_tui import __version__
+
+FULL = os.environ.get("K3S_TUI_FAULTS") == "full"
+"""Whether this is ``make faults``, rather than the slice of ``make test``."""
+
+REPORT = Path(__file__).resolve().parents[2] / "docs" / "reference" / "faults.md"
+
+
+def amount(slice: int, full: int) -> int:
+    """How many faults to inject: `slice` in ``make test``, `full` in ``make faults``."""
+    return full if FULL else slice
+
+
+@dataclass
+class Row:
+    """One kind of fault. A test counts each as it happens, `survived` after its last look."""
+
+    promise: str
+    fault: str
+    injected: int = 0
+    survived: int = 0
+    lost: int = 0
+    """Pieces of data that were there before and not, or not whole, afterwards."""
+    canaries: int = 0
+    """Secrets found where none may be."""
+    note: str = ""
+    """A measured figure worth keeping, such as the longest gap."""
+
+    def cells(self) -> tuple[str, ...]:
+        numbers = (self.injected, self.survived, self.lost, self.canaries)
+        return (self.promise, self.fault, *map(str, numbers), self.note)
+
+
+HEADINGS = ("", "fault", "injected", "survived", "lost data", "canaries found", "seen")
+
+
+class Tally:
+    """The rows of a session, in the order of their promises."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, str], Row] = {}
+
+    def __call__(self, promise: str, fault: str) -> Row:
+        """The row of a kind of fault, such as ``tally("P1", "kill -9 after an event")``."""
+        return self._rows.setdefault((promise, fault), Row(promise, fault))
+
+    @property
+    def rows(self) -> list[Row]:
+        return sorted(self._rows.values(), key=lambda row: int(row.promise[1:]))
+
+    def table(self) -> str:
+        """The rows as a Markdown table that is also legible as plain text; ends with a newline."""
+        cells = [HEADINGS, *(row.cells() for row in self.rows)]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        lines = ["| " + " | ".join(map(str.ljust, line, widths)).rstrip() + " |" for line in cells]
+        lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+        return "\n".join(lines) + "\n"
+
+
+def report(tally: Tally) -> str:
+    """The page of docs/reference/faults.md."""
+    today = datetime.datetime.now(datetime.UTC).date()
+    machine = f"Python {platform.python_version()}, {os.cpu_count()} cores"
+    return (
+        "# Faults\n\n"
+        "What the last whole `make faults` injected, and what came of it. Written by it; the\n"
+        "promises P1 to P15 are those of [SECURITY.md](../../SECURITY.md).\n\n"
+        f"k3s-tui {__version__}, {today}, {machine}.\n\n{tally.table()}"
+    )
