@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, get_args, get_origin
 
@@ -36,6 +37,17 @@ def concealed(source: str) -> list[Span]:
         if not isinstance(value, dict) and _may_be_secret(path, value):
             hidden.append(span)
     return _outermost(sorted(hidden))
+
+
+def without_secrets(document: Mapping[str, Any], at: Path = ()) -> dict[str, Any]:
+    """The document without the values that may be a secret, in place of a reference to one."""
+    kept: dict[str, Any] = {}
+    for key, value in document.items():
+        if isinstance(value, Mapping):
+            kept[key] = without_secrets(value, (*at, key))
+        elif not _may_be_secret((*at, key), value):
+            kept[key] = value
+    return kept
 
 
 def _outermost(spans: list[Span]) -> list[Span]:

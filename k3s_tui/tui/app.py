@@ -6,6 +6,7 @@ import gc
 import getpass
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.filter import LineFilter
 from textual.screen import Screen
+from textual.theme import Theme
 from textual.worker import WorkerFailed
 
 from k3s_tui.core.errors import Exit, OperatorError
@@ -23,16 +25,17 @@ from k3s_tui.procedure.probing import Found
 from k3s_tui.profile.locate import Path as Place
 from k3s_tui.profile.model import Profile
 from k3s_tui.profile.secrets import Resolver
-from k3s_tui.tui import glyphs, language, themes
+from k3s_tui.tui import glyphs, kept, language, themes
 from k3s_tui.tui.ascii import AsciiFilter
 from k3s_tui.tui.ask import DialogAsk
 from k3s_tui.tui.backend import Backend, Engine
 from k3s_tui.tui.controller import Watched
+from k3s_tui.tui.dialogs.confirm import ConfirmDialog
 from k3s_tui.tui.draft import Draft
 from k3s_tui.tui.language import N_, _
 from k3s_tui.tui.reviewed import needs_review
 from k3s_tui.tui.screens.base import Page
-from k3s_tui.tui.steps import STEPS, WizardStep, number
+from k3s_tui.tui.steps import STEPS, WizardStep, load_screens, number
 
 STYLES = Path(__file__).parent / "styles"
 WIDE = 100
@@ -90,6 +93,7 @@ class Wizard(App[int]):
         loaded = themes.load(themes.user_folder())
         for theme in loaded.themes:
             self.register_theme(theme)
+        self._first_theme = ""
         self._notes = (*settings.notes, *loaded.warnings)
 
     @property
@@ -119,14 +123,27 @@ class Wizard(App[int]):
         return [*super().get_line_filters(), *more]
 
     def on_mount(self) -> None:
-        self.theme = themes.default_theme(self.ansi_environment)
+        default = themes.default_theme(self.ansi_environment)
+        preferred = kept.preferences().theme
+        # Where only sixteen colours are drawn, the one that was made for them stays.
+        chosen = default == themes.DEFAULT and preferred in self.available_themes
+        self.theme = preferred if chosen else default
+        self._first_theme = self.theme
+        self.theme_changed_signal.subscribe(self, self._remember_theme)
         for note in self._notes:
             self.notify(note, severity="warning", timeout=10, markup=False)
         if self.settings.profile is not None:
-            self.work_on(Draft.open(self.settings.profile))
-            self.go(STEPS[0].id)
+            self.open(self.settings.profile)
         else:
             self.show_welcome()
+        # The first paint waits for none of this, and the way from step to step not either.
+        self.set_timer(0.2, lambda: self.run_worker(load_screens, thread=True))
+
+    def _remember_theme(self, theme: Theme) -> None:
+        # The first one is nobody's choice, and may be told of late.
+        if theme.name != self._first_theme:
+            self._first_theme = ""
+            kept.prefer(theme=theme.name)
 
     @property
     def ansi_environment(self) -> dict[str, str]:
@@ -152,6 +169,42 @@ class Wizard(App[int]):
         if draft.path.exists():
             self.visited = {step.id for step in STEPS if step.places}
 
+    def open(self, path: Path) -> None:
+        """Work on the profile that lies there; with what was typed and never saved, if one likes.
+
+        Raises ProfileInvalid when it is no TOML.
+        """
+        draft = Draft.open(path)
+        unsaved = kept.unsaved(path)
+        if unsaved is None:
+            self._begin(draft)
+            return
+
+        def answered(take: bool | None) -> None:
+            assert unsaved is not None
+            self._begin(unsaved.draft() if take else draft)
+
+        question = _("Changes of {path} were never saved.").format(path=path.name)
+        if unsaved.outdated:
+            question += " " + _("The file has changed since; they would replace what it says now.")
+        self.push_screen(
+            ConfirmDialog(question, yes=N_("Take them up"), no=N_("Leave them out")), answered
+        )
+
+    def resume(self, unsaved: kept.Unsaved) -> None:
+        """Go on with a profile that has no file yet."""
+        self._begin(unsaved.draft())
+
+    def _begin(self, draft: Draft) -> None:
+        self.work_on(draft)
+        self.go(STEPS[0].id)
+
+    def keep_draft(self) -> None:
+        """Write down what was typed and is not saved."""
+        if self._draft is not None and not self.settings.backend:
+            with suppress(OSError):
+                kept.keep(self._draft)
+
     def new_draft(self, path: Path) -> None:
         self.work_on(Draft.new(path, getpass.getuser()))
 
@@ -172,6 +225,9 @@ class Wizard(App[int]):
             self.go(STEPS[before].id)
 
     def _show(self, screen: Screen[None]) -> None:
+        self.keep_draft()
+        # Textual sets the breakpoint's class at the first resize, and styles everything again.
+        screen.add_class("-wide" if self.size.width >= WIDE else "-narrow", update=False)
         if len(self.screen_stack) > 1:
             self.switch_screen(screen)
         else:
@@ -235,6 +291,7 @@ class Wizard(App[int]):
         except OperatorError as error:
             self.notify(str(error), severity="error", markup=False)
         else:
+            self.keep_draft()
             self.notify(_("saved {path}").format(path=self.draft.path), markup=False)
 
     def notify(self, message: str, *, title: str = "", markup: bool = False, **how: Any) -> None:
@@ -249,6 +306,7 @@ class Wizard(App[int]):
 
             ask_to_stop(self, self.run_controller)
             return
+        self.keep_draft()
         self.exit(self.exit_code)
 
     @property
@@ -301,6 +359,7 @@ class Wizard(App[int]):
         from k3s_tui.tui.screens.welcome import WelcomeScreen
 
         language.use(code)
+        kept.prefer(language=code)
         if self.current_step:
             self.go(self.current_step)
         elif isinstance(self.screen, WelcomeScreen):

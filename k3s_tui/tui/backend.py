@@ -80,8 +80,10 @@ class Engine:
 
     async def prober(self, draft: Draft) -> Prober:
         profile = draft.checked.profile
-        password = profile.ssh.sudo_password
-        sudo = await self._secrets.resolve(password, "ssh.sudo-password") if password else None
+        sudo = None
+        if (password := profile.ssh.sudo_password) is not None:
+            typed = draft.secrets.get(password.rest) if password.scheme == "store" else None
+            sudo = typed or await self._secrets.resolve(password, "ssh.sudo-password")
         if self._prober is None:  # one for all: it remembers the passphrases of keys
             self._prober = Prober(profile, draft.path, self._ask)
         self._prober.use(profile, draft.path, sudo)

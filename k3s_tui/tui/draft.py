@@ -179,6 +179,12 @@ class Draft:
             return typed
         return dumps(table).rstrip("\n") if isinstance(table, dict) else ""
 
+    def take(self, document: Mapping[str, Any], reviewed: Mapping[str, str]) -> None:
+        """Go on from what another draft of this profile said."""
+        self.document = copy.deepcopy(dict(document))
+        self.reviewed = dict(reviewed)
+        self._checked = None
+
     @property
     def changed(self) -> bool:
         """Whether the file says something else, or is not there."""

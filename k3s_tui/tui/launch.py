@@ -18,7 +18,7 @@ for _name in _LEAKS:
 
 from textual.app import AutopilotCallbackType  # noqa: E402
 
-from k3s_tui.tui import glyphs, language  # noqa: E402
+from k3s_tui.tui import glyphs, kept, language  # noqa: E402
 from k3s_tui.tui.app import Settings, Wizard  # noqa: E402
 from k3s_tui.tui.autoplay import walk  # noqa: E402
 
@@ -64,7 +64,8 @@ def demo(*, autoplay: bool = False, looks: Looks = Looks()) -> int:
 
 def _prepare(looks: Looks) -> tuple[str, ...]:
     """Choose language and glyphs; returns what there is to say about it."""
-    choice = language.choose(looks.lang, os.environ)
+    remembered = "" if os.environ.get("K3S_TUI_LANG") else kept.preferences().language
+    choice = language.choose(looks.lang or remembered, os.environ)
     language.use(choice.code)
     glyphs.use_ascii(looks.ascii)
     return (choice.note,) if choice.note else ()
@@ -76,6 +77,7 @@ async def _run(app: Wizard, looks: Looks, pilot: AutopilotCallbackType | None = 
     def leave(number: signal.Signals) -> None:
         ended.append(number)
         app.ask.gone = True
+        app.keep_draft()
         controller = app.run_controller
         if controller is not None and controller.running and number == signal.SIGTERM:
             controller.stop()

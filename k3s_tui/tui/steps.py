@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from k3s_tui.profile.locate import Path as Place
@@ -27,8 +28,7 @@ class WizardStep:
 
     def screen(self) -> StepScreen:
         """A new screen of it; its module is loaded only now, to keep the first paint early."""
-        module = import_module(f"k3s_tui.tui.screens.{self.id}")
-        make: Callable[[WizardStep], StepScreen] = module.SCREEN
+        make: Callable[[WizardStep], StepScreen] = _module(self).SCREEN
         return make(self)
 
 
@@ -51,6 +51,16 @@ STEPS = (
     WizardStep("agents", N_("Agents"), (("k3s", "agent-token"), ("k3s", "agent-config"))),
     WizardStep("review", N_("Review")),
 )
+
+
+def load_screens() -> None:
+    """Load the modules of all steps."""
+    for step in STEPS:
+        _module(step)
+
+
+def _module(step: WizardStep) -> ModuleType:
+    return import_module(f"k3s_tui.tui.screens.{step.id}")
 
 
 def number(step: str) -> int:

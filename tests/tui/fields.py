@@ -8,7 +8,7 @@ from typing import Any
 
 from textual.events import Paste
 from textual.screen import Screen
-from textual.widgets import Input, Select, Static, TextArea
+from textual.widgets import Input, Select, TextArea
 
 from k3s_tui.core.secret import Secret
 from k3s_tui.tui.screens.step import StepScreen
@@ -78,8 +78,7 @@ def put(user: Operator, text: str, *place: str) -> None:
 
 def told(user: Operator, *place: str) -> str:
     """What stands below a field; '' when nothing does."""
-    one = field(user, *place)
-    return str(one.query_one(".problem", Static).content) if one.has_class("-told") else ""
+    return field(user, *place).problem
 
 
 async def choose(user: Operator, label: str, *place: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from textual.geometry import Offset
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from k3s_tui.procedure.probing import Found, Told
 from k3s_tui.tui.dialogs.confirm import ConfirmDialog
@@ -26,7 +26,7 @@ def field(dialog: HostDialog, key: str) -> Field:
 
 
 def problem(dialog: HostDialog, key: str) -> str:
-    return str(field(dialog, key).query_one(".problem", Static).content)
+    return field(dialog, key).problem
 
 
 async def test_a_host_by_the_keyboard_alone(folder: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from textual.app import SystemCommand
 from textual.binding import ActiveBinding, Binding
+from textual.events import ScreenResume
 from textual.screen import ModalScreen, Screen
 
 from k3s_tui.tui.language import N_, _
@@ -21,7 +22,16 @@ T = TypeVar("T")
 class Page(Screen[None]):
     """A screen of the wizard."""
 
+    _was_shown = False
+
     BINDINGS = [Binding("f1,question_mark", "help", N_("Help"), key_display="F1")]
+
+    def on_screen_resume(self, event: ScreenResume) -> None:
+        # What was mounted a moment ago has its styles; only what lay under another screen, or
+        # an earlier theme, needs them anew.
+        if not self._was_shown:
+            self._was_shown = True
+            event.refresh_styles = False
 
     @property
     def wizard(self) -> Wizard:

@@ -90,7 +90,6 @@ class CertificatesScreen(StepScreen):
 
     def on_mount(self) -> None:
         self.look()
-        super().on_mount()
         if not self.first:
             self.query_one(OptionList).focus()
 

@@ -83,7 +83,6 @@ class DatastoreScreen(StepScreen):
 
     def on_mount(self) -> None:
         self.changed()
-        super().on_mount()
 
     def changed(self) -> None:
         self.query_one("#written", Rows).update(list(_preview(self.draft.checked.profile)))

@@ -11,7 +11,7 @@ from textual import on
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
-from textual.widgets import Button, Footer, Static
+from textual.widgets import Button, Static
 
 from k3s_tui.core.errors import Exit, OperatorError
 from k3s_tui.procedure.weaknesses import single_points
@@ -23,6 +23,7 @@ from k3s_tui.tui.progress import GOOD, StepView
 from k3s_tui.tui.screens.base import Page
 from k3s_tui.tui.screens.run import short
 from k3s_tui.tui.text import plain
+from k3s_tui.tui.widgets.key_bar import KeyBar
 from k3s_tui.tui.widgets.step_bar import TitleBar
 from k3s_tui.tui.widgets.step_tree import clock
 
@@ -115,7 +116,7 @@ class FinishScreen(Page):
             yield Button(_("Log"), id="log", compact=True)
             yield Button(_("Report"), id="report", compact=True)
             yield Button(_("Quit"), id="quit", compact=True)
-        yield Footer(compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.query_one("#report", Button).disabled = self.run.path is None

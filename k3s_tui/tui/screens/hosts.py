@@ -31,6 +31,7 @@ from k3s_tui.tui.widgets.field import Field
 from k3s_tui.tui.widgets.host_detail import about
 from k3s_tui.tui.widgets.host_table import ROLES, HostTable
 from k3s_tui.tui.widgets.rows import Row, Rows
+from k3s_tui.tui.widgets.secret_field import SecretField
 
 _OF_THE_WAY = frozenset({"address", "user", "port", "jump"})
 """What must be right of a host for a probe to get there."""
@@ -88,15 +89,13 @@ class HostsScreen(StepScreen):
             default="sudo",
             help=N_("sudo, or root when the SSH user is root already."),
         )
-        yield Field(
+        yield SecretField(
             ("ssh", "sudo-password"),
             N_("sudo password"),
-            draft.get(("ssh", "sudo-password")),
-            placeholder=N_("none is asked for"),
-            help=N_(
-                "Where sudo's password is kept, never the password: prompt: asks for it once; or "
-                "env:NAME, file:PATH, keyring:SERVICE/USER. Leave it empty when sudo asks for none."
-            ),
+            draft,
+            made=False,
+            needless=N_("sudo asks for none"),
+            help=N_("With prompt: it is asked for once in each run, and kept nowhere."),
         )
         yield Field(
             ("ssh", "port"),
@@ -124,7 +123,6 @@ class HostsScreen(StepScreen):
             self.table.choose(str(self.first[1]))
         if self.first[:1] != ("ssh",):
             self.table.focus()
-        super().on_mount()
 
     async def recompose(self) -> None:
         """In another language, all is drawn anew."""

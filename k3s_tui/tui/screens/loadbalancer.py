@@ -58,7 +58,6 @@ class LoadBalancerScreen(StepScreen):
 
     def on_mount(self) -> None:
         self.changed()
-        super().on_mount()
 
     def changed(self) -> None:
         self.query_one("#written", Rows).update(list(self._preview()))

@@ -51,7 +51,6 @@ class ReviewScreen(StepScreen):
         yield Button(_("Look at the hosts"), id="look", compact=True)
 
     def on_mount(self) -> None:
-        super().on_mount()
         start = self.query_one("#next", Button)
         start.label = _("Start …")
         start.disabled = True

@@ -11,7 +11,7 @@ from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widget import Widget
-from textual.widgets import Footer, Static, Tree
+from textual.widgets import Static, Tree
 
 from k3s_tui.core.errors import Exit, OperatorError
 from k3s_tui.tui import glyphs
@@ -22,6 +22,7 @@ from k3s_tui.tui.progress import Phase, Progress, StepView
 from k3s_tui.tui.screens.base import Page
 from k3s_tui.tui.text import plain
 from k3s_tui.tui.widgets.host_progress import HostProgress
+from k3s_tui.tui.widgets.key_bar import KeyBar
 from k3s_tui.tui.widgets.log_pane import LogPane, LogView
 from k3s_tui.tui.widgets.step_bar import TitleBar
 from k3s_tui.tui.widgets.step_tree import Data, StepTree, clock
@@ -116,7 +117,7 @@ class RunScreen(Page):
             yield Static(id="journal-of")
             with VerticalScroll(id="journal", can_focus=False):
                 yield Static(id="said")
-        yield Footer(compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self._begin()

@@ -31,7 +31,6 @@ class NodesScreen(StepScreen):
 
     def on_mount(self) -> None:
         self.changed()
-        super().on_mount()
 
     def commands(self) -> Iterable[SystemCommand]:
         yield SystemCommand(_("Edit the host"), "", self.edit)

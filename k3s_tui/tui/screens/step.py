@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
 from textual.events import DescendantBlur, DescendantFocus
-from textual.widgets import Button, Footer, Static
+from textual.widgets import Button, Static
 
 from k3s_tui.profile.locate import Path as Place
 from k3s_tui.profile.problem import ProfileProblem
@@ -21,6 +21,7 @@ from k3s_tui.tui.screens.base import Page
 from k3s_tui.tui.steps import WizardStep
 from k3s_tui.tui.text import plain
 from k3s_tui.tui.widgets.field import Field
+from k3s_tui.tui.widgets.key_bar import KeyBar
 from k3s_tui.tui.widgets.step_bar import StepBar, TitleBar
 
 
@@ -55,7 +56,7 @@ class StepScreen(Page):
             yield from self.buttons()
             yield Button(_("Back"), id="back", compact=True)
             yield Button(_("Next"), id="next", variant="primary", compact=True)
-        yield Footer(compact=True)
+        yield KeyBar()
 
     def body(self) -> Iterable[Field | Static]:
         """What the step asks for."""
@@ -100,7 +101,7 @@ class StepScreen(Page):
         else:
             text = ""
         summary = self.query_one("#summary", Static)
-        summary.update(plain(text))
+        summary.update(plain(text), layout=False)
         summary.set_class(bool(errors), "-error")
 
     @on(Field.Changed)

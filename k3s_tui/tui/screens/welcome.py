@@ -10,17 +10,18 @@ from typing import Any
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 import k3s_tui
 from k3s_tui.core.errors import OperatorError
 from k3s_tui.procedure.history import Past, last_run
-from k3s_tui.tui.draft import Draft
+from k3s_tui.tui import kept
 from k3s_tui.tui.language import LANGUAGES, N_, _
 from k3s_tui.tui.screens.base import Page
 from k3s_tui.tui.steps import STEPS
 from k3s_tui.tui.text import plain
+from k3s_tui.tui.widgets.key_bar import KeyBar
 from k3s_tui.tui.widgets.step_bar import TitleBar
 
 _MOST = 20
@@ -49,7 +50,7 @@ class WelcomeScreen(Page):
                 compact=True,
             )
             yield Static(id="wrong")
-        yield Footer(compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.query_one("#path").display = False
@@ -63,7 +64,13 @@ class WelcomeScreen(Page):
             text = _("Open {file}  ({hosts} hosts)").format(file=path.name, hosts=hosts)
             if past is not None and not past.ended:
                 text += "  " + _past(past)
+            if kept.unsaved(path) is not None:
+                text += "  " + _("with unsaved changes")
             yield Option(plain(text), id=f"open {path}")
+        for unsaved in kept.all_unsaved(self.wizard.settings.folder):
+            if not unsaved.path.exists():
+                text = _("Go on with {file}, never saved").format(file=unsaved.path.name)
+                yield Option(plain(text), id=f"resume {unsaved.path}")
         yield Option(_("Open another profile …"), id="other")
         for code, name in LANGUAGES.items():
             yield Option(plain(f"{_('Language')}: {name}"), id=f"speak {code}")
@@ -82,6 +89,9 @@ class WelcomeScreen(Page):
                 path.focus()
             case "open":
                 self._open(Path(rest))
+            case "resume":
+                if (unsaved := kept.unsaved(Path(rest))) is not None:
+                    self.wizard.resume(unsaved)
             case "speak":
                 await self.wizard.speak(rest)
             case "theme":
@@ -109,13 +119,10 @@ class WelcomeScreen(Page):
 
     def _open(self, path: Path) -> None:
         try:
-            draft = Draft.open(path)
+            self.wizard.open(path)
         except OperatorError as error:
             render = getattr(error, "render", None)
             self._complain(render() if render else str(error))
-            return
-        self.wizard.work_on(draft)
-        self.wizard.go(STEPS[0].id)
 
     def _complain(self, text: str) -> None:
         self.query_one("#wrong", Static).update(plain(text))

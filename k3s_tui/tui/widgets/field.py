@@ -54,6 +54,8 @@ class Field(Vertical):
         self.told = False
         self.edited = False
         self.is_wrong = False
+        self.problem = ""
+        """What stands below the input."""
         self._value = value
         self._choices = choices
         self._placeholder = placeholder
@@ -64,7 +66,6 @@ class Field(Vertical):
         with Horizontal(classes="entry"):
             yield Label(plain(_(self.label)), classes="label")
             yield self._editor()
-        yield Static(classes="problem")
 
     def _editor(self) -> Input | Select[str] | TextArea:
         value = self._default if self._value is None else self._value
@@ -107,12 +108,21 @@ class Field(Vertical):
         """Say what is wrong with the value, if anything is."""
         self.told = True
         self.is_wrong = any(problem.severity == "error" for problem in problems)
-        self.set_class(bool(problems), "-told")
         self.set_class(self.is_wrong, "-wrong")
-        self.query_one(".problem", Static).update(
-            plain("\n".join(tell(problem) for problem in problems))
-        )
+        self._tell("\n".join(tell(problem) for problem in problems))
         self.show_whole()
+
+    def _tell(self, text: str) -> None:
+        if text == self.problem:
+            return
+        self.problem = text
+        self.set_class(bool(text), "-told")
+        lines = self.query(".problem").results(Static)
+        # Few fields ever have something to tell: it is mounted when there is.
+        if (line := next(lines, None)) is None:
+            self.mount(Static(plain(text), classes="problem"))
+        else:
+            line.update(plain(text))
 
     @on(DescendantFocus)
     def show_whole(self) -> None:

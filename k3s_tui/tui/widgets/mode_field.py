@@ -51,7 +51,6 @@ class ModeField(Field):
                 yield _Mode(self._works[1], on=self._chosen == self._works[0])
                 for each in self._later:
                     yield Static(plain(self._told(each)), classes="later", disabled=True)
-        yield Static(classes="problem")
 
     @property
     def typed(self) -> object:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from textual.widgets import Static, TextArea
+from textual.widgets import TextArea
 
 from k3s_tui.profile.load import located
 from k3s_tui.profile.problem import ProfileProblem
 from k3s_tui.tui.draft import Draft
 from k3s_tui.tui.language import _
 from k3s_tui.tui.problems import tell
-from k3s_tui.tui.text import plain
 from k3s_tui.tui.widgets.field import Field
 
 
@@ -29,7 +28,7 @@ class OptionsField(Field):
         found = syntax or self._located(problems)
         super().show(found)
         self._wrong_line = next((problem.line for problem in found if problem.line), 0)
-        self.query_one(".problem", Static).update(plain("\n".join(map(_told, found))))
+        self._tell("\n".join(map(_told, found)))
 
     def _located(self, problems: Sequence[ProfileProblem]) -> list[ProfileProblem]:
         """By the lines of what was typed."""

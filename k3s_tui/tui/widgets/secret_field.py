@@ -95,7 +95,6 @@ class SecretField(Field):
         with Horizontal(classes="own"):
             yield Static(classes="status")
             yield Button(_("Type it …"), classes="retype", compact=True)
-        yield Static(classes="problem")
 
     def _ways(self) -> Iterator[tuple[Way, str]]:
         store = secrets_file(self._draft.path)
@@ -116,7 +115,6 @@ class SecretField(Field):
         return sanitize(str(value))
 
     def on_mount(self) -> None:
-        super().on_mount()
         self._draw()
 
     @property

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, cast
 
-from textual.app import ComposeResult
-from textual.containers import Horizontal
-from textual.events import Click, Resize
-from textual.widgets import Static
+from textual.content import Content
+from textual.events import Click
+from textual.widget import Widget
 
 from k3s_tui.tui.language import _
 from k3s_tui.tui.steps import STEPS, WizardStep
@@ -21,54 +21,55 @@ NARROWEST = 80
 """Columns in which all titles have a place."""
 
 
-class TitleBar(Static):
+class TitleBar(Widget):
     """The program, and the profile that is worked on."""
 
-    def on_mount(self) -> None:
+    def render(self) -> Content:
         wizard = cast("Wizard", self.app)
         parts = ["k3s-tui"]
         if wizard.has_draft:
             parts += [wizard.draft.path.name, wizard.backend.note]
-        self.update(plain("  ".join(part for part in parts if part)))
+        return plain("  ".join(part for part in parts if part))
 
 
-class StepBar(Horizontal):
-    """Steps that were visited can be clicked; F2 to F8 do the same."""
+class StepBar(Widget):
+    """Steps that were visited can be clicked; F2 to F8 do the same.
+
+    One widget that draws all seven: each step has this bar, and it is there before all else.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"step-bar--visited", "step-bar--current"}
 
     def __init__(self, current: str) -> None:
         super().__init__()
         self._current = current
 
-    def compose(self) -> ComposeResult:
-        for number, step in enumerate(STEPS, 1):
-            yield _Tab(number, step, current=step.id == self._current)
+    def render(self) -> Content:
+        parts = []
+        for step, text in self._tabs():
+            tab = plain(text)
+            if step.id == self._current:
+                tab = tab.stylize(self.get_visual_style("step-bar--current"))
+            elif step.id in cast("Wizard", self.app).visited:
+                tab = tab.stylize(self.get_visual_style("step-bar--visited"))
+            parts += [tab, plain(" ")]
+        return Content.assemble(*parts)
 
-    def on_resize(self, event: Resize) -> None:
-        for tab in self.query(_Tab):
-            tab.show(event.size.width)
-
-
-class _Tab(Static):
-    def __init__(self, number: int, step: WizardStep, *, current: bool) -> None:
-        super().__init__()
-        self._number = number
-        self._step = step
-        self._is_current = current
-
-    def on_mount(self) -> None:
-        self.show(NARROWEST)
-
-    def show(self, width: int) -> None:
+    def _tabs(self) -> Iterator[tuple[WizardStep, str]]:
         """On a narrow terminal only the current step has its title."""
         wizard = cast("Wizard", self.app)
-        mark = wizard.mark(self._step)
-        label = str(self._number)
-        if self._is_current or width >= NARROWEST:
-            label += f" {_(self._step.tab or self._step.title)}"
-        self.update(plain(f"[{label}]" if self._is_current else f"{mark}{label}"))
-        self.set_class(self._is_current, "-current")
-        self.set_class(self._step.id in wizard.visited, "-visited")
+        for number, step in enumerate(STEPS, 1):
+            is_current = step.id == self._current
+            label = str(number)
+            if is_current or self.size.width >= NARROWEST:
+                label += f" {_(step.tab or step.title)}"
+            yield step, f"[{label}]" if is_current else f"{wizard.mark(step)}{label}"
 
     def on_click(self, event: Click) -> None:
         event.stop()
-        cast("Wizard", self.app).action_step(self._step.id)
+        end = 0
+        for step, text in self._tabs():
+            begin, end = end, end + plain(text).cell_length
+            if begin <= event.x < end:
+                cast("Wizard", self.app).action_step(step.id)
+            end += 1

@@ -15,7 +15,10 @@ from k3s_tui.core.errors import Exit
 from tests.unit.headless.operator import PATIENCE, environment, python
 
 STAGES = """
-import asyncio, sys
+import asyncio, signal, sys
+# As from a shell, however these tests were started themselves.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from k3s_tui.core.errors import OperatorError
 from k3s_tui.headless import interrupts
 
