@@ -94,6 +94,8 @@ class Wizard(App[int]):
         for theme in loaded.themes:
             self.register_theme(theme)
         self._first_theme = ""
+        self.abandoned = False
+        """Whether the operator has left a run that was under way."""
         self._notes = (*settings.notes, *loaded.warnings)
 
     @property
@@ -308,6 +310,11 @@ class Wizard(App[int]):
             return
         self.keep_draft()
         self.exit(self.exit_code)
+
+    def leave(self) -> None:
+        """End without waiting for a run that does not end: a host hangs."""
+        self.abandoned = True
+        self.exit(Exit.INTERRUPTED)
 
     @property
     def exit_code(self) -> int:

@@ -18,9 +18,11 @@ for _name in _LEAKS:
 
 from textual.app import AutopilotCallbackType  # noqa: E402
 
+from k3s_tui.core.errors import Exit  # noqa: E402
 from k3s_tui.tui import glyphs, kept, language  # noqa: E402
 from k3s_tui.tui.app import Settings, Wizard  # noqa: E402
 from k3s_tui.tui.autoplay import walk  # noqa: E402
+from k3s_tui.tui.language import _  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,9 @@ async def _run(app: Wizard, looks: Looks, pilot: AutopilotCallbackType | None = 
         if signal.getsignal(number) is not signal.SIG_IGN:
             loop.add_signal_handler(number, leave, number)
     code = await app.run_async(mouse=not looks.no_mouse, auto_pilot=pilot)
+    if app.abandoned:
+        _say(_("left at once; what was under way on the hosts may end by itself or not at all"))
+        os._exit(Exit.INTERRUPTED)
     controller = app.run_controller
     if controller is not None and controller.running:
         where = f"; its log is {controller.path}" if controller.path else ""

@@ -226,6 +226,23 @@ async def test_stopping_now_ends_what_is_under_way(folder: Path, bench: Bench) -
         assert not bench.made("postgres/datastore/packages")
 
 
+async def test_a_run_that_does_not_end_can_be_left(
+    folder: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.work("postgres/datastore/packages", bench.gate())
+    async with started(folder, bench) as user:
+        await user.sees("waiting at gate")
+        run = user.wizard.run_controller
+        # As a host does that hangs: told to stop now, nothing comes to its end.
+        monkeypatch.setattr(run, "stopping", "now")
+        await user.press("x")
+        await user.on(CancelDialog)
+        await user.press("down", "enter")
+        await user.until(lambda: user.wizard.abandoned, "left")
+        assert user.wizard.return_value == Exit.INTERRUPTED
+        bench.open()
+
+
 async def test_going_on_changes_nothing(folder: Path, bench: Bench) -> None:
     bench.work("postgres/datastore/packages", bench.gate())
     async with started(folder, bench) as user:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from textual import on
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.widgets import OptionList, Static
@@ -17,7 +17,10 @@ from k3s_tui.tui.language import N_, _
 from k3s_tui.tui.screens.base import Dialog
 from k3s_tui.tui.text import plain
 
-How: TypeAlias = Literal["go-on", "gently", "now"]
+if TYPE_CHECKING:
+    from k3s_tui.tui.app import Wizard
+
+How: TypeAlias = Literal["go-on", "gently", "now", "leave"]
 
 TOLD: dict[Stage, str] = {
     "": N_(
@@ -50,24 +53,21 @@ class CancelDialog(Dialog[How]):
             yield Option(_("Wait for it"), id="go-on")
         if self._stopping != "now":
             yield Option(_("Stop now: end what is under way, too"), id="now")
+        else:
+            yield Option(_("Leave at once: what is under way ends by itself, or not"), id="leave")
 
     def on_mount(self) -> None:
         self.query_one(OptionList).focus()
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:
-        chosen: How = "go-on"
-        if event.option_id == "gently":
-            chosen = "gently"
-        elif event.option_id == "now":
-            chosen = "now"
-        self.dismiss(chosen)
+        self.dismiss(cast(How, event.option_id))
 
     def action_go_on(self) -> None:
         self.dismiss("go-on")
 
 
-def ask_to_stop(app: App[Any], run: Watched) -> None:
+def ask_to_stop(app: Wizard, run: Watched) -> None:
     """Ask how to stop a run, over whatever is shown, and do it.  Nothing happens without one."""
     if not run.running or isinstance(app.screen, CancelDialog):
         return
@@ -77,5 +77,7 @@ def ask_to_stop(app: App[Any], run: Watched) -> None:
             run.stop()
         while how == "now" and run.running and run.stopping != "now":
             run.stop()
+        if how == "leave":
+            app.leave()
 
     app.push_screen(CancelDialog(run.stopping), answered)

@@ -16,7 +16,7 @@ from textual.widgets import Button, Static
 from k3s_tui.core.errors import Exit, OperatorError
 from k3s_tui.procedure.weaknesses import single_points
 from k3s_tui.profile.neighbours import kubeconfig_file, secrets_file
-from k3s_tui.tui import glyphs, weaknesses
+from k3s_tui.tui import glyphs, reviewed, weaknesses
 from k3s_tui.tui.controller import Watched
 from k3s_tui.tui.language import N_, _, ngettext
 from k3s_tui.tui.progress import GOOD, StepView
@@ -230,18 +230,15 @@ class FinishScreen(Page):
 
     def _certificates(self) -> Told:
         """Those of hosts, as the plan found them or as this run has issued them."""
-        from k3s_tui.procedure.certificates import expected, with_existing
-
-        draft, began = self.wizard.draft, self.run.progress.began
+        began = self.run.progress.began
         when = datetime.fromtimestamp(began, UTC) if began else datetime.now(UTC)
-        certificates = with_existing(
-            expected(draft.checked.profile, when, profile_path=draft.path), plan=self.wizard.plan
-        )
-        leaves = [one for one in certificates if one.role != "ca" and not one.refused]
-        if not leaves:
+        found = reviewed.certificates(self.wizard.draft, when, self.wizard.plan)
+        # Without a plan, nobody has read the store: when its CA ends is not known here.
+        sure = [one for one in found if not one.refused and (one.role != "ca" or one.there)]
+        if not sure:
             return
         yield _("Certificates"), "heading"
-        for one in leaves:
+        for one in sure:
             until = one.there.not_after if one.kept and one.there else one.not_after
             told = _("{host}: {subject}, until {until:%Y-%m-%d}").format(
                 host=one.host, subject=one.subject, until=until

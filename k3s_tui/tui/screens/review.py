@@ -22,9 +22,12 @@ from k3s_tui.profile.problem import ProfileProblem
 from k3s_tui.tui import glyphs, problems, weaknesses
 from k3s_tui.tui.dialogs.confirm import ConfirmDialog
 from k3s_tui.tui.language import N_, _, ngettext
+from k3s_tui.tui.reviewed import needs_review
 from k3s_tui.tui.screens.step import StepScreen
 from k3s_tui.tui.steps import responsible_for
 from k3s_tui.tui.text import cell, plain
+
+_CERTIFICATES = responsible_for(("pki",))
 
 
 class ReviewScreen(StepScreen):
@@ -64,6 +67,7 @@ class ReviewScreen(StepScreen):
             tree.focus()
             return
         self._say(_("Nothing was looked at yet: this connects to the hosts, and only reads."))
+        self._list_unseen()
         self._list_weaknesses()
         self.query_one("#look", Button).focus()
 
@@ -95,9 +99,24 @@ class ReviewScreen(StepScreen):
             text = weaknesses.tell(weakness)
             node.add_leaf(cell(text), data=text)
 
+    def _list_unseen(self) -> None:
+        """Certificates that nobody has looked at, or that changed since."""
+        changed = needs_review(self.draft)
+        if self.draft.reviewed and not changed:
+            return
+        text = (
+            _("Certificates have changed since you looked at them; Enter leads there.")
+            if changed
+            else _("You have not looked at the certificates; Enter leads there.")
+        )
+        told = f"{glyphs.glyph('warning')} {text}"
+        self.query_one(Tree).root.add_leaf(cell(told), data=_CERTIFICATES)
+
     @on(Tree.NodeSelected)
     def _mend(self, event: Tree.NodeSelected[Any]) -> None:
-        if isinstance(event.node.data, ProfileProblem):
+        if event.node.data is _CERTIFICATES:
+            self.wizard.go(_CERTIFICATES.id)
+        elif isinstance(event.node.data, ProfileProblem):
             step = responsible_for(event.node.data.path).id
             self.wizard.visited.add(step)
             self.wizard.go(step)
@@ -166,6 +185,7 @@ class ReviewScreen(StepScreen):
             what = item.step.id.partition("/")[2]
             summary = item.warning or item.summary
             nodes[host].add_leaf(cell(f"{glyphs.labelled(state)} {what}: {summary}"), data=item)
+        self._list_unseen()
         self._list_weaknesses()
 
     def _say(self, text: str, *, wrong: bool = False) -> None:

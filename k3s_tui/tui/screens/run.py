@@ -258,7 +258,7 @@ class RunScreen(Page):
             self.set_class(self._zoomed == name, f"-zoom-{name}")
 
     def action_cancel(self) -> None:
-        ask_to_stop(self.app, self._watched)
+        ask_to_stop(self.wizard, self._watched)
 
     def action_leave(self) -> None:
         """Back from a zoomed pane; from a run that is over, to its result."""

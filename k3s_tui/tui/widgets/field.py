@@ -120,7 +120,7 @@ class Field(Vertical):
         lines = self.query(".problem").results(Static)
         # Few fields ever have something to tell: it is mounted when there is.
         if (line := next(lines, None)) is None:
-            self.mount(Static(plain(text), classes="problem"))
+            self.mount(_Problem(plain(text), classes="problem"))
         else:
             line.update(plain(text))
 
@@ -153,6 +153,14 @@ class Field(Vertical):
     def on_mount(self) -> None:
         # Widgets report their first value as a change, which nobody typed.
         self._typed_before = self.typed
+
+
+class _Problem(Static):
+    def on_resize(self) -> None:
+        # Only now it has its lines.
+        for node in self.ancestors:
+            if isinstance(node, Field):
+                node.show_whole()
 
 
 def as_text(value: Any) -> str:

@@ -164,7 +164,9 @@ class StepTree(Tree[Data]):
         text = super().render_label(node, base_style, style)
         kind = _kind(node.data)
         if kind and node is not self.cursor_node:
-            text.stylize_before(self.get_component_rich_style(f"step--{kind}", partial=True))
+            # Only these two: the rest of a component's style is drawn on a background of its own.
+            shown = self.get_component_rich_style(f"step--{kind}")
+            text.stylize_before(Style(color=shown.color, bold=shown.bold))
         return text
 
     def on_key(self, event: Key) -> None:
