@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +114,8 @@ def _lab_demo() -> int:
             hint="k3s-tui demo shows a recording of it",
         )
     lab = [sys.executable, "-m", "tests.lab", "demo"]
-    return subprocess.run(lab, cwd=checkout, check=False).returncode
+    # What it makes are hosts: their files are not secrets of ours.
+    return subprocess.run(lab, cwd=checkout, check=False, umask=0o022).returncode
 
 
 @cli.command()
@@ -253,7 +253,9 @@ def _options(profile: Path, flags: dict[str, Any]) -> Options:
 def main() -> None:
     """The entry point: every expected failure is a message and its exit code, never a traceback."""
     from k3s_tui.core.errors import Exit, OperatorError
+    from k3s_tui.core.system import keep_to_ourselves
 
+    keep_to_ourselves()
     for stream in (sys.stdout, sys.stderr):
         # What a terminal's encoding lacks is spelled out; it is no reason to fail.
         if isinstance(stream, io.TextIOWrapper):
@@ -320,8 +322,9 @@ def _bug(error: Exception) -> int:
     import tempfile
 
     from k3s_tui.core.errors import Exit
+    from k3s_tui.core.system import trace
 
-    report = "".join((f"k3s-tui {__version__}\n", *_trace(error)))
+    report = f"k3s-tui {__version__}\n{trace(error)}"
     try:
         with tempfile.NamedTemporaryFile(
             "w", prefix="k3s-tui-bug-", suffix=".txt", delete=False
@@ -332,16 +335,3 @@ def _bug(error: Exception) -> int:
         where = f"the report to send us is this:\n{report}"
     print(f"error: this is a bug in k3s-tui ({type(error).__name__}); {where}", file=sys.stderr)
     return Exit.BUG
-
-
-def _trace(error: BaseException) -> Iterator[str]:
-    import traceback
-
-    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    if before is not None:
-        yield from _trace(before)
-        yield "then\n"
-    yield from traceback.format_tb(error.__traceback__)
-    yield f"{type(error).__module__}.{type(error).__qualname__}\n"
-    for inner in getattr(error, "exceptions", ()):
-        yield from _trace(inner)

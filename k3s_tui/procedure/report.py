@@ -7,7 +7,6 @@ import platform
 import sys
 import tarfile
 import time
-import traceback
 from importlib import metadata
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from k3s_tui.core.errors import OperatorError
 from k3s_tui.core.events import Planned, RunDone, StepDone
 from k3s_tui.core.files import write_atomically
 from k3s_tui.core.secret import MASK, Redactor
-from k3s_tui.core.system import explained
+from k3s_tui.core.system import explained, trace
 from k3s_tui.engine.record import EVENTS
 from k3s_tui.procedure.history import replay
 from k3s_tui.profile.conceal import concealed
@@ -77,7 +76,7 @@ def _texts(events: Path, profile: Path, bug: BaseException | None) -> dict[str, 
         "profile.toml": _profile(profile),
         "lock.toml": _text(lock_file(profile)),
         "versions.txt": _versions(),
-        "bug.txt": "".join(traceback.format_exception(bug)) if bug is not None else "",
+        "bug.txt": trace(bug) if bug is not None else "",
     }
     there = {name: text for name, text in texts.items() if text}
     index = "".join(f"{name:<14}{CONTENTS[name]}\n" for name in there)

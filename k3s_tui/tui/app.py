@@ -42,6 +42,12 @@ WIDE = 100
 """Columns from which screens show things side by side."""
 
 
+def _load() -> None:
+    load_screens()
+    # Modules stay: looking through all of them for garbage takes longer than drawing a screen.
+    gc.freeze()
+
+
 @dataclass(frozen=True)
 class Settings:
     """How the wizard was started."""
@@ -139,7 +145,7 @@ class Wizard(App[int]):
         else:
             self.show_welcome()
         # The first paint waits for none of this, and the way from step to step not either.
-        self.set_timer(0.2, lambda: self.run_worker(load_screens, thread=True))
+        self.set_timer(0.2, lambda: self.run_worker(_load, thread=True))
 
     def _remember_theme(self, theme: Theme) -> None:
         # The first one is nobody's choice, and may be told of late.
