@@ -493,3 +493,19 @@ async def test_another_language_keeps_the_run_on_the_screen(folder: Path, bench:
         await user.sees("waiting at gate")
         bench.open()
         await user.on(FinishScreen)
+
+
+@pytest.mark.parametrize(("line", "seconds"), [("", 0.1), ("192.0.2.7 51512 192.0.2.1 22", 0.2)])
+async def test_over_ssh_it_is_drawn_half_as_often(
+    folder: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch, line: str, seconds: float
+) -> None:
+    if line:
+        monkeypatch.setenv("SSH_CONNECTION", line)
+    bench.work("postgres/datastore/packages", bench.gate())
+    async with started(folder, bench) as user:
+        await user.sees("waiting at gate")
+        screen = await user.on(RunScreen)
+        (drawing,) = [timer for timer in screen._timers if timer._callback == screen._draw]
+        assert drawing._interval == seconds
+        bench.open()
+        await user.on(FinishScreen)
