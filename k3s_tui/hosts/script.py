@@ -21,17 +21,28 @@ cd /
 """
 """Starts every script: sudo, su and login shells disagree about all four."""
 
-PLACE = """\
-place() { # path mode owner sha256 <content: in full and durable, or not at all
-    place_tmp=$(mktemp "${1%/*}/.k3s-tui.XXXXXX") || return 1
+SPARE = """\
+spare() { # folder: a new file in it, 0600; what killed runs left there may hold secrets, and goes
+    rm -f "$1"/.k3s-tui.?????? "$1"/.k3s-tui.??????.orig
+    mktemp "$1/.k3s-tui.XXXXXX"
+}
+"""
+"""The shell function that every script with a temporary file beside its target begins with.
+
+One change is made on a host at a time, so whatever lies there is nobody's any more.
+"""
+
+PLACE = f"""{SPARE}\
+place() {{ # path mode owner sha256 <content: in full and durable, or not at all
+    place_tmp=$(spare "${{1%/*}}") || return 1
     if cat >"$place_tmp" && chmod "$2" "$place_tmp" && chown "$3" "$place_tmp" &&
         printf '%s  %s\\n' "$4" "$place_tmp" | sha256sum -c - >/dev/null 2>&1 &&
-        { sync "$place_tmp" 2>/dev/null || sync; } && mv -f "$place_tmp" "$1"
+        {{ sync "$place_tmp" 2>/dev/null || sync; }} && mv -f "$place_tmp" "$1"
     then return 0; fi
     rm -f "$place_tmp"
     echo "cannot place $1" >&2
     return 1
-}
+}}
 """
 """The shell function that `place()` calls; a script that places files begins with it."""
 

@@ -8,12 +8,12 @@ from typing import Literal
 
 from k3s_tui.core.contract import Change, Hands, Probe, Problem
 from k3s_tui.core.errors import StepFailed
-from k3s_tui.hosts.script import literal, quote
+from k3s_tui.hosts.script import SPARE, literal, quote
 from k3s_tui.resources.file import unified
 
-_REWRITE = """\
-rewrite() { # path sha256-before sha256-after keep|drop <content: same mode and owner, or nothing
-    target=$(readlink -f "$1") && tmp=$(mktemp "${target%/*}/.k3s-tui.XXXXXX") || return 1
+_REWRITE = f"""{SPARE}\
+rewrite() {{ # path sha256-before sha256-after keep|drop <content: same mode and owner, or nothing
+    target=$(readlink -f "$1") && tmp=$(spare "${{target%/*}}") || return 1
     if cp -p "$target" "$tmp" && has "$2" "$tmp"; then :; else
         rm -f "$tmp"
         echo "$1 was changed by somebody else at this moment" >&2
@@ -22,8 +22,8 @@ rewrite() { # path sha256-before sha256-after keep|drop <content: same mode and 
     if [ "$4" = keep ] && [ ! -e "$1.k3s-tui.orig" ]; then
         cp -p "$tmp" "$tmp.orig" && mv -f "$tmp.orig" "$1.k3s-tui.orig" || return 1
     fi
-    if cat >"$tmp" && has "$3" "$tmp" && { sync "$tmp" 2>/dev/null || sync; } &&
-        has "$2" "$target" && { mv -f "$tmp" "$target" 2>/dev/null || write_in_place; }
+    if cat >"$tmp" && has "$3" "$tmp" && {{ sync "$tmp" 2>/dev/null || sync; }} &&
+        has "$2" "$target" && {{ mv -f "$tmp" "$target" 2>/dev/null || write_in_place; }}
     then
         ! command -v restorecon >/dev/null 2>&1 || restorecon "$target"
         return 0
@@ -31,12 +31,12 @@ rewrite() { # path sha256-before sha256-after keep|drop <content: same mode and 
     rm -f "$tmp"
     echo "cannot write $1" >&2
     return 1
-}
-has() { [ "$(sha256sum <"$2" | cut -d ' ' -f 1)" = "$1" ]; }
-write_in_place() { # a file that is a mount point, as in containers, cannot be renamed over
+}}
+has() {{ [ "$(sha256sum <"$2" | cut -d ' ' -f 1)" = "$1" ]; }}
+write_in_place() {{ # a file that is a mount point, as in containers, cannot be renamed over
     listed=$(printf %s "$target" | sed 's/\\\\/\\\\134/g; s/ /\\\\040/g')
     grep -qF " $listed " /proc/self/mountinfo && cat "$tmp" >"$target" && sync && rm -f "$tmp"
-}
+}}
 """
 
 

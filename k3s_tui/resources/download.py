@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from k3s_tui.core.contract import Change, Hands, Probe, Problem
 from k3s_tui.core.errors import Refused, StepFailed
 from k3s_tui.hosts.sanitize import sanitize
-from k3s_tui.hosts.script import quote
+from k3s_tui.hosts.script import SPARE, quote
 from k3s_tui.resources.file import LOOK, FileState, ask, describe, parent, parse
 
 # `--proto` holds for redirects too: they must not lead away from HTTPS.  Of the many wgets not all
@@ -70,7 +70,7 @@ class Download:
         path, owner = quote(self.path), quote(self.owner)
         out = await on.sh(
             f"""\
-{_FETCH}\
+{SPARE}{_FETCH}\
 {parent(self.path, "0755")} || exit
 finish() {{ chown {owner} "$1" && chmod {self.mode} "$1"; }}
 sum() {{ sha256sum <"$1" | cut -d ' ' -f 1; }}
@@ -81,7 +81,7 @@ if [ -f {path} ] && [ ! -h {path} ]; then
         exit
     fi
 fi
-tmp=$(mktemp {quote(posixpath.dirname(self.path))}/.k3s-tui.XXXXXX) || exit
+tmp=$(spare {quote(posixpath.dirname(self.path))}) || exit
 trap 'rm -f "$tmp"' EXIT
 fetch {quote(self.url)} "$tmp" $wanted || {{
     echo {quote(f"cannot download {self.url}")} >&2

@@ -148,6 +148,6 @@ def _include(config_file: str, include: str) -> str:
     line = f"include_if_exists = '{include}'"
     return f"""conf=$(readlink -f {quote(config_file)}) || exit 1
 [ -e "$conf.k3s-tui.orig" ] || cp -p "$conf" "$conf.k3s-tui.orig" || exit 1
-conf_new=$(mktemp "${{conf%/*}}/.k3s-tui.XXXXXX") && cp -p "$conf" "$conf_new" &&
+conf_new=$(spare "${{conf%/*}}") && cp -p "$conf" "$conf_new" &&
     printf '\\n# BEGIN k3s-tui\\n%s\\n# END k3s-tui\\n' {quote(line)} >>"$conf_new" &&
     {{ sync "$conf_new" 2>/dev/null || sync; }} && mv -f "$conf_new" "$conf" || exit 1"""
