@@ -96,7 +96,10 @@ class Hands(Protocol):
         ...
 
     async def put(self, path: str, source: Path) -> None:
-        """Place a local file at `path`, root-owned 0600, atomically and checksummed."""
+        """Place a local file at `path`, root-owned 0600, atomically and checksummed.
+
+        Goes on from what arrived of the same content before, whenever that was.
+        """
         ...
 
     async def job(self, name: str, script: str) -> None:

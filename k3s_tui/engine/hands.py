@@ -15,6 +15,9 @@ from k3s_tui.hosts.transport import Transport
 _TAIL = 20
 """Lines of a failed script that its error carries."""
 
+_WORTH_TELLING = 4 << 20
+"""Bytes from which on an upload says how far it is."""
+
 
 class StepHands:
     """Keeps `Hands` for one step."""
@@ -48,7 +51,12 @@ class StepHands:
         return result.out
 
     async def put(self, path: str, source: Path) -> None:
-        await self._transport.put(path, source)
+        def on_sent(sent: int, of: int) -> None:
+            if of >= _WORTH_TELLING:
+                tenths = 10 * (10 * sent // of)
+                self.waiting(f"{source.name} is on the host", f"{tenths} % of {of >> 20} MiB")
+
+        await self._transport.put(path, source, on_sent)
 
     async def job(self, name: str, script: str) -> None:
         await self.sh(start_or_attach(name, script, PRELUDE))

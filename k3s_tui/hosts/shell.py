@@ -17,8 +17,8 @@ from k3s_tui.hosts.call import Call
 from k3s_tui.hosts.forwarding import relay
 from k3s_tui.hosts.limits import CHANNELS, backoff
 from k3s_tui.hosts.privilege import LOOK, Privilege, choose, denied
+from k3s_tui.hosts.receiving import NOT_THE_SAME, receive
 from k3s_tui.hosts.sanitize import sanitize, sanitize_block
-from k3s_tui.hosts.script import PLACE, quote
 from k3s_tui.hosts.transport import Result
 from k3s_tui.hosts.wire import ChannelRefused, Process, Wire
 
@@ -56,24 +56,21 @@ class ShellTransport:
             call = await self._begin(framing.run(script, stdin), on_line=on_line)
             return await self._finish(call)
 
-    async def put(self, path: str, source: Path) -> None:
-        digest = await asyncio.to_thread(_sha256, source)
-        script = f"""{PLACE}
-trap 'rm -f "${{place_tmp:-}}"' EXIT
-trap 'exit 143' HUP INT TERM
-echo go
-place {quote(path)} 0600 {quote(self._owner)} {digest}
-"""
-        async with self._slots, self._calling():
-            call = await self._begin(framing.attend(script), more=True)
-            try:
-                # Only now: a shell that reads ahead would take the file for its script.
-                await self._first_line(call)
-                await self._send_file(call, source)
-            except asyncio.CancelledError:
-                await self._end(call)
-                raise
-            result = await self._finish(call)
+    async def put(
+        self, path: str, source: Path, on_sent: Callable[[int, int], None] | None = None
+    ) -> None:
+        try:
+            digest, size = await asyncio.to_thread(_measure, source)
+            script = receive(path, self._owner, digest, size)
+            result, had = await self._upload(script, source, size, on_sent)
+            if result.status == NOT_THE_SAME and had:
+                # What an earlier upload had left was not what it should be, and is gone.
+                result, had = await self._upload(script, source, size, on_sent)
+        except OSError as error:
+            raise StepFailed(
+                f"cannot read {source}: {error.strerror or type(error).__name__}",
+                host=self._host.name,
+            ) from None
         if result.status:
             tail = sanitize_block(result.err.decode(errors="replace")).strip()
             raise StepFailed(
@@ -197,11 +194,42 @@ place {quote(path)} 0600 {quote(self._owner)} {digest}
             await self._finish(call)
         return sanitize(call.out.partition(b"\n")[0].decode(errors="replace"))
 
-    async def _send_file(self, call: Call, source: Path) -> None:
+    async def _upload(
+        self,
+        script: str,
+        source: Path,
+        size: int,
+        on_sent: Callable[[int, int], None] | None,
+    ) -> tuple[Result, int]:
+        """Send what is missing; also says how many bytes were there already."""
+        async with self._slots, self._calling():
+            call = await self._begin(framing.attend(script), more=True)
+            try:
+                # Only now: a shell that reads ahead would take the file for its script.
+                said = await self._first_line(call)
+                had = int(said) if said.isdecimal() else 0
+                await self._send_file(call, source, had, size, on_sent)
+            except (asyncio.CancelledError, OSError):
+                await self._end(call)
+                raise
+            return await self._finish(call), had
+
+    async def _send_file(
+        self,
+        call: Call,
+        source: Path,
+        sent: int,
+        size: int,
+        on_sent: Callable[[int, int], None] | None,
+    ) -> None:
         with source.open("rb") as file:
+            file.seek(sent)
             while chunk := await asyncio.to_thread(file.read, _CHUNK):
                 if call.ended or not await call.process.write(chunk):
                     return  # the script ended early; its status tells why
+                sent += len(chunk)
+                if on_sent:
+                    on_sent(sent, size)
         call.process.write_eof()
 
     async def _let_go(self, call: Call) -> None:
@@ -278,6 +306,7 @@ def _line(password: Secret) -> bytes:
     return password.reveal().encode() + b"\n"
 
 
-def _sha256(path: Path) -> str:
+def _measure(path: Path) -> tuple[str, int]:
+    """SHA-256 and bytes."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()

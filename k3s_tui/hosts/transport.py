@@ -44,8 +44,16 @@ class Transport(Protocol):
         """
         ...
 
-    async def put(self, path: str, source: Path) -> None:
-        """Upload a file: temp file beside `path`, checksum, 0600 root, rename."""
+    async def put(
+        self, path: str, source: Path, on_sent: Callable[[int, int], None] | None = None
+    ) -> None:
+        """Upload a file: temp file beside `path`, checksum, 0600 root, rename.
+
+        What arrived of a file whose upload was cut off stays beside `path`, in a folder that only
+        root can write to, and the next upload of the same content goes on from there.  `on_sent`
+        gets the bytes that are there and those of the whole, as they grow.
+        Raises StepFailed, Lost.
+        """
         ...
 
     def hold(self, script: str) -> AbstractAsyncContextManager[str]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import signal
 import time
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from k3s_tui.core.errors import Lost
+from k3s_tui.core.errors import Lost, StepFailed
 from k3s_tui.hosts import ssh
 from k3s_tui.hosts.facts import parse, skew
 from k3s_tui.hosts.facts_script import facts_script
@@ -132,17 +133,48 @@ async def test_a_file_is_placed_whole(web: ShellTransport, tmp_path: Path) -> No
     assert [entry.name for entry in there.parent.iterdir()] == [there.name]
 
 
-async def test_a_cancelled_upload_leaves_nothing(web: ShellTransport, tmp_path: Path) -> None:
+async def test_a_cancelled_upload_is_gone_on_with(web: ShellTransport, tmp_path: Path) -> None:
     source, folder = tmp_path / "source", tmp_path / "there"
     folder.mkdir()
     with source.open("wb") as file:
         file.truncate(300_000_000)
+        file.seek(299_999_990)
+        file.write(b"the end")
     running = asyncio.create_task(web.put(str(folder / "file"), source))
     await eventually(lambda: any(entry.stat().st_size for entry in folder.iterdir()))
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert list(folder.iterdir()) == []
+    (part,) = folder.iterdir()
+    assert part.name != "file" and part.stat().st_mode & 0o7777 == 0o600
+    arrived = part.stat().st_size
+    assert 0 < arrived < 300_000_000
+
+    steps: list[int] = []
+    await web.put(str(folder / "file"), source, lambda sent, of: steps.append(sent))
+    assert arrived < steps[0] <= arrived + (1 << 18) and steps[-1] == 300_000_000
+    assert [entry.name for entry in folder.iterdir()] == ["file"]
+    assert (folder / "file").read_bytes() == source.read_bytes()
+
+
+async def test_what_an_upload_left_is_not_trusted(web: ShellTransport, tmp_path: Path) -> None:
+    """Its beginning is of another content, or it is too long: sent anew, as a whole."""
+    source, folder = tmp_path / "source", tmp_path / "there"
+    folder.mkdir()
+    source.write_bytes(os.urandom(1_000_000))
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    part = folder / f".k3s-tui.{digest[:32]}.part"
+    for left in (bytes(400_000), bytes(1_000_000), bytes(1_000_001)):
+        part.write_bytes(left)
+        await web.put(str(folder / "file"), source)
+        assert (folder / "file").read_bytes() == source.read_bytes()
+        assert [entry.name for entry in folder.iterdir()] == ["file"]
+        (folder / "file").unlink()
+
+
+async def test_a_file_that_cannot_be_read(web: ShellTransport, tmp_path: Path) -> None:
+    with pytest.raises(StepFailed, match=r"cannot read .*none: No such file"):
+        await web.put(str(tmp_path / "file"), tmp_path / "none")
 
 
 async def test_what_is_held_is_free_again_afterwards(web: ShellTransport, tmp_path: Path) -> None:

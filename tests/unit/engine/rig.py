@@ -63,7 +63,9 @@ class FolderTransport:
                 on_line(line)
         return transport.Result(process.returncode or 0, out, err)
 
-    async def put(self, path: str, source: Path) -> None:
+    async def put(
+        self, path: str, source: Path, on_sent: Callable[[int, int], None] | None = None
+    ) -> None:
         (self.folder / path).write_bytes(source.read_bytes())
 
     @asynccontextmanager
