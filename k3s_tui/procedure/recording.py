@@ -15,6 +15,7 @@ from k3s_tui.core.events import AnyEvent, RunStarted
 from k3s_tui.core.secret import Redactor
 from k3s_tui.engine.lock import RunIdentity, lock_profile
 from k3s_tui.engine.record import Recorder
+from k3s_tui.profile.leftovers import sweep
 from k3s_tui.profile.model import Profile
 
 
@@ -53,6 +54,8 @@ def recording(
         recorder.subscribe(reader)
     try:
         with lock_profile(state / "lock") if keep else nullcontext():
+            if keep:
+                sweep(path)
             recorder(
                 RunStarted(
                     tool=k3s_tui.__version__,

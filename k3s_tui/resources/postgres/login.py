@@ -11,7 +11,6 @@ import json
 import os
 import ssl
 import struct
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from k3s_tui.core.contract import Hands
 from k3s_tui.core.errors import Lost, OperatorError
+from k3s_tui.core.scratch import scratch
 from k3s_tui.core.secret import Secret
 from k3s_tui.hosts.forwarding import ForwardingFailed
 from k3s_tui.hosts.sanitize import sanitize
@@ -137,7 +137,7 @@ def _files(login: Login) -> Iterator[dict[str, Any]]:
 
     Each path is always given, else libpq would use what lies in ~/.postgresql.
     """
-    with tempfile.TemporaryDirectory(prefix="k3s-tui-") as folder:
+    with scratch() as folder:
         names = {"sslrootcert": "ca", "sslcert": "cert", "sslkey": "key", "sslcrl": "crl"}
         paths = {option: Path(folder, name) for option, name in names.items()}
         _private(paths["sslrootcert"], login.ca_pem)
