@@ -104,7 +104,8 @@ def test_no_secret_is_in_it(events: Path, profile: Path) -> None:
     assert "literal-out-of-place" not in everything
     assert "not to be handed on" not in everything
     assert 'password = "store:datastore.password"' in texts["profile.toml"]
-    assert "unforeseen: •••" in texts["bug.txt"]
+    # What an error says may be a secret that nobody has told the redactor of.
+    assert "builtins.RuntimeError" in texts["bug.txt"] and "unforeseen" not in everything
 
 
 def test_it_is_the_operators_alone_and_lies_beside_the_run(events: Path, profile: Path) -> None:
