@@ -37,6 +37,7 @@ _HEADER = """\
 """
 _HOST_KEY = re.compile(r"[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_SCRIPT = "install.sh"
 
 
 class LockFileInvalid(OperatorError):
@@ -65,9 +66,14 @@ class LockFile:
     sha256: Mapping[str, str] = field(default_factory=dict)
 
     def checksums(self, version: str, script_url: str) -> dict[str, str]:
-        """The sums that bind this version from this script; none were recorded for another."""
-        bound = (self.version, self.script_url) == (version, script_url)
-        return dict(self.sha256) if bound else {}
+        """The sums that bind this version; none were recorded for another.
+
+        A release's own files are the same wherever they come from; the script is that of its URL.
+        """
+        if self.version != version:
+            return {}
+        same_script = self.script_url == script_url
+        return {n: d for n, d in self.sha256.items() if same_script or n != _SCRIPT}
 
 
 def load(path: Path) -> LockFile:
@@ -118,7 +124,8 @@ def record_checksums(
 ) -> LockFile:
     """Add checksums of one install source and return the file's new content.
 
-    Those of another version or script URL are replaced: the operator changed the profile.
+    Those of another version, or of another URL's script, are replaced: the operator changed the
+    profile.
     Raises ChecksumDiffers, and writes nothing, when one differs from what is recorded.
     """
     with exclusive(path):

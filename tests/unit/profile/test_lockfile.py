@@ -72,9 +72,12 @@ def test_a_recorded_checksum_is_never_replaced(path: Path) -> None:
 
 
 def test_checksums_are_bound_to_version_and_script(path: Path) -> None:
-    recorded = record_checksums(path, VERSION, URL, {"install.sh": SUM})
+    recorded = record_checksums(path, VERSION, URL, {"install.sh": SUM, "k3s-amd64": SUM})
     assert recorded.checksums("v1.36.4+k3s1", URL) == {}
-    assert recorded.checksums(VERSION, "https://mirror.example/x") == {}
+    # The release itself is the same bytes on every mirror and in every bundle.
+    assert recorded.checksums(VERSION, "bundle") == {"k3s-amd64": SUM}
+    with pytest.raises(ChecksumDiffers):
+        record_checksums(path, VERSION, "bundle", {"install.sh": SUM, "k3s-amd64": OTHER_SUM})
     record_checksums(path, "v1.36.4+k3s1", URL, {"install.sh": OTHER_SUM})
     assert load(path).checksums("v1.36.4+k3s1", URL) == {"install.sh": OTHER_SUM}
 
