@@ -52,7 +52,7 @@ def _service(
             ),
             inputs=(seen[binary].digest,),
         ),
-        (*source.needs[name], servers.ca, *servers.ready.values(), balancer.service),
+        (*source.needs[name], servers.ca, *servers.ready.values(), *balancer.ready),
         within=700,
     )
 

@@ -25,7 +25,7 @@ def build(site: Site) -> Steps:
     database = datastore.chapter(site)
     source = installation.chapter(site)
     control = servers.chapter(site, database, source)
-    balancer = loadbalancer.chapter(site)
+    balancer = loadbalancer.chapter(site, control)
     workers = agents.chapter(site, source, control, balancer)
     access = kubeconfig.chapter(site, control, balancer)
     return (

@@ -30,6 +30,6 @@ def chapter(site: Site, servers: Servers, balancer: LoadBalancer) -> Kubeconfig:
             kubeconfig_file(site.profile_path),
             rewritten(seen[there], site.registration_url, site.profile.name),
         ),
-        (there, balancer.service),
+        (there, *balancer.ready),
     )
     return Kubeconfig((there, here))

@@ -1,4 +1,7 @@
-"""Chapter: the fixed registration address, an nginx layer-4 proxy in front of all servers."""
+"""Chapter: the fixed registration address, an nginx layer-4 proxy in front of all servers.
+
+An external one is not touched: here one waits until it leads to the cluster.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,27 @@ from typing import Any
 
 from k3s_tui.core.contract import Step
 from k3s_tui.engine.graph import Steps
+from k3s_tui.procedure.servers import Servers
 from k3s_tui.procedure.site import Site, host
 from k3s_tui.resources import nginx
 from k3s_tui.resources.file import File
 from k3s_tui.resources.package import Packages
+from k3s_tui.resources.reached import RegistrationAnswers
 from k3s_tui.resources.service import Service
 
 
 @dataclass(frozen=True)
 class LoadBalancer:
+    """`ready` is what whoever needs the registration address waits for."""
+
     steps: Steps
-    service: Step[Any]
+    ready: Steps
 
 
-def chapter(site: Site) -> LoadBalancer:
+def chapter(site: Site, servers: Servers) -> LoadBalancer:
+    if site.profile.loadbalancer.mode == "external":
+        answers = _answers(site, servers)
+        return LoadBalancer((answers,), (answers,))
     name = site.profile.loadbalancer_host
     family = site.family(name)
     packages = Step(
@@ -41,7 +51,18 @@ def chapter(site: Site) -> LoadBalancer:
         File(nginx.ROTATION_PATH, nginx.rotation()),
         (packages,),
     )
-    return LoadBalancer((packages, service, rotation), service)
+    return LoadBalancer((packages, service, rotation), (service,))
+
+
+def _answers(site: Site, servers: Servers) -> Step[Any]:
+    first = next(iter(site.profile.servers))
+    return Step(
+        f"{first}/loadbalancer/answers",
+        host(first),
+        RegistrationAnswers(site.registration_url),
+        tuple(servers.ready.values()),
+        within=90,  # its health checks take some rounds to find the servers
+    )
 
 
 def upstreams(site: Site) -> tuple[str, ...]:
@@ -55,7 +76,7 @@ def _service(site: Site) -> Service:
     text = nginx.config(
         upstreams(site),
         port=wanted.port,
-        method=wanted.method,
+        method=wanted.method or "least_conn",
         user=layout.user,
         load_stream=layout.load_stream,
         ipv6=_uses_ipv6(site),

@@ -143,7 +143,7 @@ def _hosts_entry(site: Site, name: str) -> Steps:
 def _tls_san(site: Site, name: str) -> list[str]:
     """The same on every server: each may answer for the registration address."""
     wanted = [site.profile.loadbalancer.address, *site.profile.k3s.tls_san]
-    wanted.append(site.address(site.profile.loadbalancer_host))
+    wanted += [site.address(name) for name in site.profile.with_role("loadbalancer")]
     return list(dict.fromkeys(wanted))
 
 

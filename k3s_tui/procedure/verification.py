@@ -17,13 +17,14 @@ from k3s_tui.resources.k3s.nodes import NodeReady
 from k3s_tui.resources.postgres.proof import DsnProof, Refusal
 from k3s_tui.resources.postgres.psql import Psql
 from k3s_tui.resources.postgres.sessions import Sessions
+from k3s_tui.resources.reached import RegistrationAnswers, ServerIsReached
 
 WITHIN = 30.0
 """Seconds: what was Ready a moment ago is, or something is wrong."""
 
 
 def steps(site: Site) -> Steps:
-    return (*_nodes(site), _balancer(site), _sessions(site), *_logins(site), *_refusals(site))
+    return (*_nodes(site), *_balancer(site), _sessions(site), *_logins(site), *_refusals(site))
 
 
 def _nodes(site: Site) -> Steps:
@@ -44,14 +45,37 @@ def _nodes(site: Site) -> Steps:
     )
 
 
-def _balancer(site: Site) -> Step[Any]:
+def _balancer(site: Site) -> Steps:
+    if site.profile.loadbalancer.mode == "external":
+        return tuple(step for name in site.profile.servers for step in _reached(site, name))
     name = site.profile.loadbalancer_host
-    return Step(
+    proof: Step[Any] = Step(
         f"{name}/verification/every-server-answers",
         host(name),
         EveryServerAnswers(site.registration_url, nginx.ACCESS_LOG, upstreams(site)),
         within=WITHIN,
     )
+    return (proof,)
+
+
+def _reached(site: Site, name: str) -> Steps:
+    """What can be seen of another's load balancer: what it says, and what it brings."""
+    balancer = site.profile.loadbalancer
+    answers: Step[Any] = Step(
+        f"{name}/verification/registration-answers",
+        host(name),
+        RegistrationAnswers(site.registration_url),
+        within=WITHIN,
+    )
+    reached: Step[Any] = Step(
+        f"{name}/verification/reached-through-load-balancer",
+        host(name),
+        ServerIsReached(
+            balancer.address, balancer.port, site.api_port, asks=6 * len(site.profile.servers)
+        ),
+        within=60,
+    )
+    return answers, reached
 
 
 def _sessions(site: Site) -> Step[Any]:

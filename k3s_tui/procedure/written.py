@@ -114,6 +114,8 @@ def on_servers(profile: Profile) -> Iterator[Written]:
 
 def balancer(profile: Profile) -> tuple[Written, ...]:
     """The load balancer's own files, apart from the distribution's nginx."""
+    if profile.loadbalancer.mode == "external":
+        return ()
     name = next(iter(profile.with_role("loadbalancer")), "")
     paths = (nginx.CONFIG_PATH, nginx.UNIT_PATH, nginx.ROTATION_PATH)
     return tuple(Written(name, "file", path, mode="0644") for path in paths)

@@ -16,6 +16,7 @@ from k3s_tui.profile.shapes import (
     CaDays,
     ConnectTimeout,
     DnsName,
+    Folder,
     HostName,
     Identifier,
     Identity,
@@ -24,6 +25,7 @@ from k3s_tui.profile.shapes import (
     LabelKey,
     LabelValue,
     LeafDays,
+    MirrorUrl,
     Port,
     ProfileName,
     RenewDays,
@@ -35,6 +37,9 @@ from k3s_tui.profile.shapes import (
 
 SCHEMA = 1
 """Raised when an older k3s-tui would misread the file."""
+
+SCRIPT_URL = "https://get.k3s.io"
+"""K3s's own install script."""
 
 RoleName: TypeAlias = Literal["server", "agent", "datastore", "loadbalancer"]
 
@@ -97,12 +102,15 @@ class Pki(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_on
 
 
 class LoadBalancer(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
-    """`address` and `port` are the fixed registration address of the cluster."""
+    """`address` and `port` are the fixed registration address of the cluster.
+
+    `external`: somebody else's leads there already; `method` is only for one that is ours.
+    """
 
     mode: Literal["managed", "external"] = "managed"
     address: Address
     port: Port = 6443
-    method: Literal["least_conn", "round_robin"] = "least_conn"
+    method: Literal["least_conn", "round_robin"] | None = None
 
 
 class K3s(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
@@ -117,10 +125,21 @@ class K3s(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_on
 
 
 class Install(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
-    """Where K3s comes from."""
+    """Where K3s comes from: its releases, a `mirror` of them, or a `bundle` on the laptop."""
 
     source: Literal["online", "mirror", "airgap"] = "online"
-    script_url: ScriptUrl = "https://get.k3s.io"
+    script_url: ScriptUrl = SCRIPT_URL
+    mirror: MirrorUrl | None = None
+    bundle: Folder | None = None
+
+    @property
+    def script(self) -> str:
+        """Where the install script comes from, by which its sum is recorded: a URL or "bundle"."""
+        if self.source == "airgap":
+            return "bundle"
+        if self.source == "mirror" and self.script_url == SCRIPT_URL:
+            return f"{(self.mirror or '').rstrip('/')}/install.sh"
+        return self.script_url
 
 
 class Profile(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):

@@ -64,8 +64,6 @@ def supported_modes(profile: Profile) -> Iterator[ProfileProblem]:
     for section, key, value, works in (
         ("datastore", "mode", profile.datastore.mode, "managed"),
         ("pki", "mode", profile.pki.mode, "managed"),
-        ("loadbalancer", "mode", profile.loadbalancer.mode, "managed"),
-        ("install", "source", profile.install.source, "online"),
     ):
         if value != works:
             yield ProfileProblem(
@@ -98,6 +96,35 @@ def role_counts(profile: Profile) -> Iterator[ProfileProblem]:
         yield from _exactly_one(profile.with_role("datastore"), "datastore")
     if profile.loadbalancer.mode == "managed":
         yield from _exactly_one(profile.with_role("loadbalancer"), "loadbalancer")
+
+
+def external_loadbalancer(profile: Profile) -> Iterator[ProfileProblem]:
+    """What is said of a load balancer of ours means nothing for another's."""
+    if profile.loadbalancer.mode != "external":
+        return
+    for name, host in profile.with_role("loadbalancer").items():
+        yield ProfileProblem(
+            "needless-role",
+            f'{shown(name)} has the role "loadbalancer", but loadbalancer.mode is "external"',
+            ("hosts", name, "roles", host.roles.index("loadbalancer")),
+            help="leave the role out: k3s-tui does not touch an external load balancer",
+        )
+    if profile.loadbalancer.method is not None:
+        yield ProfileProblem(
+            "needless-setting",
+            "an external load balancer chooses servers as it likes",
+            ("loadbalancer", "method"),
+            help='leave method out, or set mode = "managed"',
+        )
+    own = {_same(a) for h in profile.servers.values() for a in (h.address, h.cluster_address)}
+    if _same(profile.loadbalancer.address) in own:
+        yield ProfileProblem(
+            "registration-at-a-server",
+            f"{shown(profile.loadbalancer.address)} is a server itself, and no load balancer",
+            ("loadbalancer", "address"),
+            help="without that server, nothing would answer at the registration address",
+            severity="warning",
+        )
 
 
 def _exactly_one(hosts: dict[str, HostEntry], role: RoleName) -> Iterator[ProfileProblem]:
@@ -343,6 +370,29 @@ def k3s_version(profile: Profile) -> Iterator[ProfileProblem]:
         )
 
 
+def install_source(profile: Profile) -> Iterator[ProfileProblem]:
+    """A mirror has an address, and a bundle a folder."""
+    install = profile.install
+    for source, key, value, example in (
+        ("mirror", "mirror", install.mirror, 'mirror = "https://mirror.example.org/k3s"'),
+        ("airgap", "bundle", install.bundle, 'bundle = "k3s-bundle"'),
+    ):
+        if install.source == source and value is None:
+            yield ProfileProblem(
+                "missing-key",
+                f'install: source = "{source}" needs "{key}"',
+                ("install", key),
+                help=f"add {example}",
+            )
+        elif install.source != source and value is not None:
+            yield ProfileProblem(
+                "needless-setting",
+                f'install: "{key}" means nothing with source = "{install.source}"',
+                ("install", key),
+                help=f'leave {key} out, or set source = "{source}"',
+            )
+
+
 def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(text)
@@ -358,6 +408,7 @@ def _same(address: str) -> str:
 _RULES: tuple[Callable[[Profile], Iterator[ProfileProblem]], ...] = (
     supported_modes,
     role_counts,
+    external_loadbalancer,
     roles_fit_together,
     names,
     addresses,
@@ -369,5 +420,6 @@ _RULES: tuple[Callable[[Profile], Iterator[ProfileProblem]], ...] = (
     registration_address,
     distinct_secrets,
     k3s_version,
+    install_source,
     check_options,
 )

@@ -112,6 +112,24 @@ ScriptUrl = Annotated[
         code="bad-url",
     ),
 ]
+MirrorUrl = Annotated[
+    str,
+    _text(
+        r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~%/+-]*)?$",
+        "mirror URL",
+        "the https URL under which the folders of the releases lie",
+        code="bad-url",
+    ),
+]
+Folder = Annotated[
+    str,
+    _text(
+        r"^[^\x00-\x1f\x7f]+$",
+        "folder",
+        "the path of a folder on this machine, from the profile's own folder on",
+        code="bad-value",
+    ),
+]
 Identity = Annotated[
     str,
     _text(

@@ -118,7 +118,26 @@ ONE_MISTAKE = [
     (("store:datastore.password", "hunter2"), "literal-secret", '"hunter2"', "k3s-tui secret set"),
     (("store:datastore.password", "env:a b"), "bad-reference", '"env:a b"', "env:NAME"),
     (("tls-san = []", 'tls-san = ["a:b"]'), "bad-address", '"a:b"', "host name"),
-    (('source = "online"', 'source = "airgap"'), "not-supported-yet", '"airgap"', "online"),
+    (('source = "online"', 'source = "airgap"'), "missing-key", "", "bundle = "),
+    (('source = "online"', 'source = "mirror"'), "missing-key", "", "mirror = "),
+    (
+        ('source = "online"', 'source = "online"\nbundle = "k3s"'),
+        "needless-setting",
+        '"k3s"',
+        'source = "airgap"',
+    ),
+    (
+        ('source = "online"', 'source = "mirror"\nmirror = "http://mirror.example"'),
+        "bad-url",
+        '"http://mirror.example"',
+        "https",
+    ),
+    (
+        ('source = "online"', 'source = "airgap"\nbundle = "a\\tb"'),
+        "bad-value",
+        '"a\\tb"',
+        "folder",
+    ),
     (('source = "online"', 'source = "cloud"'), "unknown-value", '"cloud"', "mirror"),
     (
         ('source = "online"', 'source = "online"\nscript-url = "http://get.k3s.io"'),
@@ -321,3 +340,28 @@ def test_line_ends_of_windows() -> None:
     text = changed(('["agent"]', '["agnt"]')).replace("\n", "\r\n")
     (problem,) = problems(text)
     assert (problem.line, problem.column) == position(text.replace("\r", ""), '"agnt"')
+
+
+EXTERNAL = ('[loadbalancer]\nmode = "managed"\n', '[loadbalancer]\nmode = "external"\n')
+
+
+def test_an_external_load_balancer_needs_no_host() -> None:
+    profile = parse(changed((NGINX, ""), EXTERNAL), "x").profile
+    assert profile.loadbalancer.mode == "external"
+    assert not profile.with_role("loadbalancer")
+
+
+@pytest.mark.parametrize(
+    ("change", "codes"),
+    [
+        ((NGINX, NGINX), ["needless-role"]),
+        ((NGINX, ""), ["needless-setting"]),
+    ],
+)
+def test_what_means_nothing_for_an_external_load_balancer(
+    change: tuple[str, str], codes: list[str]
+) -> None:
+    method = (BALANCER, BALANCER + 'method = "round_robin"\n')
+    more = () if "needless-role" in codes else (method,)
+    text = changed(change, EXTERNAL, *more)
+    assert [problem.code for problem in problems(text)] == codes
