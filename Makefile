@@ -3,7 +3,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 PACKAGES := $(shell cat tests/packages.txt tests/lab/packages.txt 2>/dev/null)
 
-.PHONY: help test faults lint demo bench messages screenshots schemas lock packages clean
+.PHONY: help test faults lint demo bench messages screenshots schemas lock sbom packages clean
 
 help:
 	@echo "make demo    bring up five hosts on this machine, make them a cluster, show its nodes"
@@ -15,6 +15,7 @@ help:
 	@echo "make screenshots draw screenshots/*.svg anew"
 	@echo "make schemas write docs/reference/*.schema.json anew"
 	@echo "make lock    pin the dependencies anew"
+	@echo "make sbom    list them as CycloneDX JSON, in dist/"
 
 # Installed without starting a single service (RUNLEVEL=1): tests start their own.
 packages:
@@ -69,6 +70,10 @@ screenshots: $(VENV)/ready
 lock:
 	$(VENV)/bin/uv pip compile pyproject.toml --group dev --extra keyring --universal \
 	    --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+
+sbom: $(VENV)/ready
+	@mkdir -p dist
+	$(PYTHON) -m tests.sbom >dist/k3s-tui.cdx.json
 
 clean:
 	rm -rf $(VENV)

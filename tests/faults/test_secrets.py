@@ -1,0 +1,212 @@
+"""P8: a secret is nowhere but in the files that are made for it, and those nobody else can read."""
+
+from __future__ import annotations
+
+import base64
+import shlex
+import signal
+import stat
+import subprocess
+import tarfile
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults import haunted as h
+from tests.faults.canaries import Canary, Nest, strange, word
+from tests.faults.haunted import Haunted
+from tests.faults.tally import Row, Tally
+from tests.lab.containers import Container
+from tests.lab.lab import Lab
+
+SERVER = {
+    "/etc/rancher/k3s/config.yaml.d/50-secrets.yaml": {h.DATASTORE, h.TOKEN, h.AGENT_TOKEN},
+    # K3s's own: it writes them 0600 itself.
+    "/var/lib/rancher/k3s/server/token": {h.TOKEN},
+    "/var/lib/rancher/k3s/server/node-token": {h.TOKEN},
+    "/var/lib/rancher/k3s/server/agent-token": {h.AGENT_TOKEN},
+    "/var/lib/rancher/k3s/server/cred/passwd": {h.TOKEN, h.AGENT_TOKEN},
+}
+ALLOWED: dict[str, dict[str, set[str]]] = {
+    "k3s-server-1": SERVER,
+    "k3s-server-2": SERVER,
+    "k3s-agent": {"/etc/rancher/k3s/config.yaml.d/50-secrets.yaml": {h.AGENT_TOKEN}},
+    "postgres": {},
+    "nginx": {},
+}
+"""The one list of files on hosts that may hold a secret, each with mode 0600."""
+
+LAPTOP = {"passphrase": {h.PASSPHRASE}, "sudo-password": {h.SUDO}}
+"""On the laptop: what the operator put there. The store itself is encrypted."""
+
+
+@pytest.fixture(scope="module")
+def haunted(bare_hosts: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Haunted]:
+    with h.haunt(bare_hosts, tmp_path_factory.mktemp("haunted") / "operator") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def row(haunted: Haunted, tally: Tally) -> Row:
+    row = tally("P8", "a canary for each secret, in every run and place")
+    row.injected = len(haunted.values)
+    return row
+
+
+def clean(row: Row, found: object) -> None:
+    """Nothing was found, or the tally says so."""
+    if found:
+        row.canaries += 1
+    assert not found, found
+
+
+def test_the_runs_ended_as_they_should(haunted: Haunted) -> None:
+    """A search after runs that did something else would find nothing, and mean nothing."""
+    statuses = {name: done.status for name, done in haunted.runs.items()}
+    assert statuses == {
+        "wrong sudo password": 4,
+        "wrong passphrase": 4,
+        "killed": -signal.SIGKILL,
+        "apply": 0,
+        "wrong database password": 6,
+        "another cluster's token": 5,
+    }, {name: str(done) for name, done in haunted.runs.items()}
+
+
+def test_no_secret_is_printed(haunted: Haunted, row: Row) -> None:
+    for name, done in haunted.runs.items():
+        clean(row, {name: names} if (names := haunted.nest.within(done.out + done.err)) else None)
+
+
+def test_no_secret_is_on_a_screen(haunted: Haunted, row: Row) -> None:
+    drawn = haunted.screens.read_bytes()
+    for text in (b"verified", b"Passphrase of", b"lab.secrets"):
+        assert text in drawn, "it was not the wizard that was recorded"
+    clean(row, haunted.nest.within(drawn))
+
+
+def test_no_secret_is_in_a_file_of_the_laptop(haunted: Haunted, row: Row) -> None:
+    """Recordings, logs, events, profile, lock file, drafts, reports, temporary and core files."""
+    folder = haunted.product.folder
+    assert list(folder.rglob("events.jsonl")) and haunted.report.is_file()
+    found = haunted.nest.below(folder)
+    modes = {str(p.relative_to(folder)): stat.S_IMODE(p.stat().st_mode) for p in found}
+    named = {str(path.relative_to(folder)): names for path, names in found.items()}
+    clean(row, strange(named, LAPTOP, modes))
+    assert named.keys() == LAPTOP.keys()
+    clean(row, haunted.nest.below(Path("/var/tmp"), Path("/dev/shm"), Path("/var/crash")))
+    mine = [path for path in Path("/tmp").glob("k3s-tui*") if path.is_dir()]
+    clean(row, haunted.nest.below(*mine))
+
+
+def test_the_report_says_something_and_no_secret(haunted: Haunted, row: Row) -> None:
+    with tarfile.open(haunted.report) as archive:
+        names = {Path(name).name for name in archive.getnames()}
+    assert {"events.jsonl", "profile.toml", "plan.txt"} <= names
+    clean(row, haunted.nest.in_archive(haunted.report.read_bytes()))
+
+
+def test_no_secret_is_in_the_process_of_the_tool(haunted: Haunted, row: Row) -> None:
+    assert "k3s_tui" in haunted.resources["cmdline"]
+    clean(row, haunted.nest.within(haunted.resources["cmdline"] + haunted.resources["environ"]))
+
+
+def test_no_program_on_a_host_was_given_a_secret(haunted: Haunted, row: Row) -> None:
+    """Every execve under sshd, of the durable jobs, and of every unit: words and environment."""
+    commands = haunted.started.commands
+    for expected in ("sudo", "/bin/sh -s", "apt-get", "k3s server", "postgres", "nginx", "psql"):
+        assert any(expected in command for command in commands), f"no {expected} was seen"
+    row.note = f"{len(commands)} programs started on the hosts"
+    clean(row, haunted.nest.within(haunted.started.content))
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_secrets_are_only_in_files_that_are_made_for_them(
+    haunted: Haunted, row: Row, name: str
+) -> None:
+    host = haunted.hosts[name]
+    found = files_of(host, haunted.nest)
+    modes = {path: mode_of(host, path) for path in found}
+    clean(row, strange(found, ALLOWED[name], modes))
+    ours = {path for path in ALLOWED[name] if path.startswith("/etc/")}
+    assert ours <= found.keys(), "the search does not find what is there"
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_no_secret_is_in_a_journal(haunted: Haunted, row: Row, name: str) -> None:
+    journal = haunted.hosts[name].sh("journalctl --no-pager -o export")
+    assert "_SYSTEMD_UNIT=ssh" in journal
+    clean(row, haunted.nest.within(journal))
+    # Also last, so that the count of a row is complete.
+    row.survived = row.injected
+
+
+def test_the_search_finds_a_secret_in_every_form(
+    haunted: Haunted, tmp_path: Path, tally: Tally
+) -> None:
+    """On a host, in its journal, in a program's words and environment, and on the laptop."""
+    row = tally("P8", "a planted secret, which must be found")
+    planted = word()
+    nest = Nest([Canary.of("planted", planted.encode())])
+    value = f"it's {planted}%"
+    script = f"x=1\nsecret='{value}'\n".encode()
+    forms = {
+        "raw": value.encode(),
+        "shell": shlex.quote(value).encode(),
+        "percent": urllib.parse.quote(value).encode(),
+        "base64": base64.b64encode(value.encode()),
+        "shifted": base64.b64encode(b"x" + value.encode()),
+        "shifted-more": base64.b64encode(b"xy" + value.encode()),
+        "wrapped": base64.encodebytes(b"#" * 31 + script),
+        "hex": value.encode().hex().encode(),
+        "binary": b"\0\xff\xfe" + value.encode() + b"\0",
+    }
+    for name, content in forms.items():
+        (tmp_path / name).write_bytes(content)
+    packed = tmp_path / "report.tar.gz"
+    with tarfile.open(packed, "w:gz") as archive:
+        archive.add(tmp_path / "raw", "raw")
+    assert {path.name for path in nest.below(tmp_path)} == {*forms, packed.name}
+
+    host = haunted.hosts["nginx"]
+    haunted.product.lab.ssh(
+        "nginx",
+        f"mkdir -p /tmp/planted; env PLANTED={shlex.quote(value)} true\n"
+        f"logger {shlex.quote(value)}\n"
+        f"printf %s {base64.b64encode(script).decode()} >/tmp/planted/script\n"
+        f"printf %s {shlex.quote(value)} | sudo tee /run/planted >/dev/null\n",
+    )
+    (given,) = (line for line in haunted.started.content.splitlines() if b"PLANTED=" in line[:40])
+    assert nest.within(given)
+    assert [
+        text for text in haunted.started.commands if text.startswith("logger") and planted in text
+    ]
+    assert files_of(host, nest).keys() >= {"/tmp/planted/script", "/run/planted"}
+    assert nest.within(host.sh("journalctl --no-pager -o export --sync; journalctl -o export"))
+    host.sh("rm -r /tmp/planted /run/planted")
+    row.injected = row.survived = len(forms) + 5
+
+
+def files_of(host: Container, nest: Nest) -> dict[str, set[str]]:
+    """Files of a host that hold a canary, also what is in memory only."""
+    root = Path(f"/proc/{host.init}/root")
+    tops = {
+        host.folder / "layers" / "upper": "",
+        host.folder / "rancher": "/var/lib/rancher",
+        **{root / top: f"/{top}" for top in ("run", "tmp", "dev/shm", "var/tmp")},
+    }
+    found: dict[str, set[str]] = {}
+    for top, prefix in tops.items():
+        # The journal is read by its own tool, which undoes its compression.
+        for path, names in nest.below(top, but=[Path("journal")]).items():
+            found[f"{prefix}/{path.relative_to(top)}"] = names
+    return found
+
+
+def mode_of(host: Container, path: str) -> int:
+    said = subprocess.run(
+        host.enter("stat", "-c", "%a", path), capture_output=True, check=True, text=True
+    )
+    return int(said.stdout, 8)
