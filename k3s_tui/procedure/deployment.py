@@ -156,9 +156,7 @@ class Deployment:
             clocks={name: look.clock for name, look in found.items()},
             credentials=Credentials(secrets.datastore_password, secrets.token, secrets.agent_token),
             authority=Authority.from_pem(secrets.ca_key, secrets.ca_certificate),
-            recorded=recorded.checksums(
-                order.profile.k3s.version, order.profile.install.script_url
-            ),
+            recorded=recorded.checksums(order.profile.k3s.version, order.profile.install.script),
         )
 
     async def _resolve(self) -> tuple[ClusterSecrets, LockFile]:

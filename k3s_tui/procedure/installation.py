@@ -3,7 +3,8 @@
 The install script and the binary of the pinned version are fetched by each node and compared with
 the sums that were recorded when they were first used: every host, and every later run, gets the
 same bytes or nothing.  Once there is a record, a release that was changed since is refused before
-anything is touched.
+anything is touched.  A mirror is another address of the same; what is pushed from a bundle is in
+`bundle`.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from urllib.parse import quote
 
 from k3s_tui.core.contract import LAPTOP, Check, Seen, Step
 from k3s_tui.engine.graph import Steps
+from k3s_tui.procedure import bundle
 from k3s_tui.procedure.site import Site, host
-from k3s_tui.procedure.versions import ARCHITECTURES, binary_name
+from k3s_tui.procedure.versions import ARCHITECTURES, BINARY_PATH, SCRIPT, binary_name
 from k3s_tui.profile.neighbours import lock_file
 from k3s_tui.resources.download import Download
 from k3s_tui.resources.file import FileState
@@ -26,8 +28,6 @@ from k3s_tui.resources.package import Packages
 from k3s_tui.resources.published import PublishedSum
 
 RELEASES = "https://github.com/k3s-io/k3s/releases/download"
-BINARY_PATH = "/usr/local/bin/k3s"
-SCRIPT = "install.sh"
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,13 @@ class _Artifact:
 
 def chapter(site: Site) -> Installation:
     packages = {name: _packages(site, name) for name in site.profile.k3s_nodes}
+    if site.profile.install.source == "airgap":
+        pushed = bundle.chapter(site)
+        return Installation(
+            steps=(*pushed.before, *packages.values(), *pushed.all),
+            packages=packages,
+            needs={node: (packages[node], *pushed.needs[node]) for node in packages},
+        )
     wanted = [(node, a) for node in site.profile.k3s_nodes for a in _artifacts(site, node)]
 
     # Who fetches an artifact of unknown sum first is whom the others are compared with.
@@ -102,10 +109,12 @@ def _packages(site: Site, name: str) -> Step[Any]:
 def _artifacts(site: Site, name: str) -> Iterator[_Artifact]:
     """What one node needs, by its architecture."""
     arch = ARCHITECTURES.get(site.facts[name].arch)
-    yield _Artifact(SCRIPT, site.profile.install.script_url, SCRIPT_PATH, "0700")
+    install = site.profile.install
+    yield _Artifact(SCRIPT, install.script, SCRIPT_PATH, "0700")
     if arch is not None:  # the preflight has said why nothing fits
         release = quote(site.profile.k3s.version, safe="")
-        url = f"{RELEASES}/{release}"
+        releases = install.mirror if install.source == "mirror" else None
+        url = f"{(releases or RELEASES).rstrip('/')}/{release}"
         yield _Artifact(
             f"k3s-{arch}",
             f"{url}/{binary_name(arch)}",
@@ -152,7 +161,7 @@ def _record(site: Site, first: Mapping[str, Step[FileState]]) -> Step[Mapping[st
         return RecordedSums(
             lock_file(site.profile_path),
             site.profile.k3s.version,
-            site.profile.install.script_url,
+            site.profile.install.script,
             {**site.recorded, **found},
         )
 

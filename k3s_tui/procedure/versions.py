@@ -17,6 +17,11 @@ ARCHITECTURES = {
 }
 """K3s's own names by what `uname -m` says."""
 
+SCRIPT = "install.sh"
+BINARY_PATH = "/usr/local/bin/k3s"
+IMAGES_FOLDER = "/var/lib/rancher/k3s/agent/images"
+"""Where K3s loads images from before it asks any registry."""
+
 _SUFFIX = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf", "s390x": "k3s-s390x"}
 
 
@@ -56,3 +61,8 @@ FIRST_WITHOUT_CGROUP_V1 = Version.parse("v1.35.0-rc0+k3s1")
 def binary_name(arch: str) -> str:
     """The release's file name for an architecture of `ARCHITECTURES`' values."""
     return _SUFFIX[arch]
+
+
+def image_names(arch: str) -> tuple[str, ...]:
+    """The names of the release's archives of images, the smallest first."""
+    return tuple(f"k3s-airgap-images-{arch}.tar{suffix}" for suffix in (".zst", ".gz", ""))
