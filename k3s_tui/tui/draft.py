@@ -33,6 +33,7 @@ class Draft:
         self.unparsed: dict[Place, tuple[str, str]] = {}
         """Text that is no TOML, by the table it was meant for, and what is wrong with it."""
         self._tables: dict[Place, str] = {}
+        self._aside: dict[Place, Any] = {}
         self.reviewed: dict[str, str] = {}
         """Certificates that the operator has looked at, and what they said then."""
         self._saved = copy.deepcopy(self.document) if path.exists() else None
@@ -95,6 +96,19 @@ class Draft:
         else:
             table[str(last)] = value
         self._checked = None
+
+    def settle(self) -> None:
+        """After another choice: what means nothing now is set aside, and what means something
+        again is there again.
+        """
+        aside, self._aside = self._aside, {}
+        for place, value in aside.items():
+            if self.get(place) is None:
+                self.set(place, value)
+        for problem in self.problems():
+            if problem.code == "needless-setting":
+                self._aside[problem.path] = self.get(problem.path)
+                self.set(problem.path, None)
 
     @property
     def hosts(self) -> dict[str, dict[str, Any]]:

@@ -11,7 +11,6 @@ from k3s_tui.procedure import written
 from k3s_tui.tui.language import N_, _
 from k3s_tui.tui.screens.step import StepScreen
 from k3s_tui.tui.widgets.field import Field
-from k3s_tui.tui.widgets.mode_field import ModeField
 from k3s_tui.tui.widgets.rows import Row, Rows
 
 
@@ -20,12 +19,19 @@ class LoadBalancerScreen(StepScreen):
 
     def body(self) -> Iterable[Any]:
         draft = self.draft
-        yield ModeField(
+        is_ours = draft.get(("loadbalancer", "mode"), "managed") != "external"
+        yield Field(
             ("loadbalancer", "mode"),
             N_("Load balancer"),
             draft.get(("loadbalancer", "mode")),
-            works=("managed", N_("nginx, set up by k3s-tui")),
-            later=[("external", N_("one of your own"))],
+            kind="choice",
+            choices=(
+                ("managed", N_("nginx, set up by k3s-tui")),
+                ("external", N_("one of your own")),
+            ),
+            default="managed",
+            decides=True,
+            help=N_("One of your own is never touched; it must pass TLS on as it is (layer 4)."),
         )
         yield Field(
             ("loadbalancer", "address"),
@@ -41,18 +47,19 @@ class LoadBalancerScreen(StepScreen):
             default=6443,
             help=N_("Where it listens for agents and kubectl."),
         )
-        yield Field(
-            ("loadbalancer", "method"),
-            N_("Method"),
-            draft.get(("loadbalancer", "method")),
-            kind="choice",
-            choices=(
-                ("least_conn", N_("fewest connections")),
-                ("round_robin", N_("in turn")),
-            ),
-            default="least_conn",
-            help=N_("Which server gets the next connection."),
-        )
+        if is_ours:
+            yield Field(
+                ("loadbalancer", "method"),
+                N_("Method"),
+                draft.get(("loadbalancer", "method")),
+                kind="choice",
+                choices=(
+                    ("least_conn", N_("fewest connections")),
+                    ("round_robin", N_("in turn")),
+                ),
+                default="least_conn",
+                help=N_("Which server gets the next connection."),
+            )
         yield Static(_("What leads where"), classes="heading")
         yield Rows(id="written")
 

@@ -97,13 +97,48 @@ class ServersScreen(NodesScreen):
             draft,
             help=N_('Options of K3s for every server, as TOML: flannel-backend = "host-gw"'),
         )
+        yield from self._source()
+
+    def _source(self) -> Iterable[Any]:
+        """Where K3s comes from."""
+        draft = self.draft
+        source = draft.get(("install", "source"), "online")
         yield Field(
-            ("install", "script-url"),
-            N_("Install script"),
-            draft.get(("install", "script-url")),
-            default="https://get.k3s.io",
-            help=N_("Its checksum is recorded at first use, and compared ever after."),
+            ("install", "source"),
+            N_("K3s comes from"),
+            draft.get(("install", "source")),
+            kind="choice",
+            choices=(
+                ("online", N_("its releases on the Internet")),
+                ("mirror", N_("a mirror of them")),
+                ("airgap", N_("a folder on this machine")),
+            ),
+            default="online",
+            decides=True,
+            help=N_("Whatever it is, checksums are recorded at first use and compared ever after."),
         )
+        if source == "mirror":
+            yield Field(
+                ("install", "mirror"),
+                N_("Mirror"),
+                draft.get(("install", "mirror")),
+                help=N_("It has VERSION/k3s, VERSION/sha256sum-amd64.txt and install.sh."),
+            )
+        if source == "airgap":
+            yield Field(
+                ("install", "bundle"),
+                N_("Folder"),
+                draft.get(("install", "bundle")),
+                help=N_("With install.sh, k3s, sha256sums.txt; image archives if you like."),
+            )
+        else:
+            yield Field(
+                ("install", "script-url"),
+                N_("Install script"),
+                draft.get(("install", "script-url")),
+                default="https://get.k3s.io",
+                help=N_("Its checksum is recorded at first use, and compared ever after."),
+            )
 
     def changed(self) -> None:
         super().changed()

@@ -107,6 +107,10 @@ class StepScreen(Page):
     @on(Field.Changed)
     def _write(self, event: Field.Changed) -> None:
         event.field.write(self.draft)
+        if event.field.decides:
+            self.draft.settle()
+            self.wizard.go(self.step.id, event.field.place)
+            return
         if event.field.told:
             event.field.show(self.draft.problems(event.field.place))
         self.changed()

@@ -44,13 +44,17 @@ class Field(Vertical):
         choices: Sequence[tuple[str, str]] = (),
         placeholder: str = "",
         default: Any = None,
+        decides: bool = False,
     ) -> None:
-        """`choices` are values and what they are called; `default` is what no value means."""
+        """`choices` are values and what they are called; `default` is what no value means.  What
+        a field `decides` is which others there are.
+        """
         super().__init__(classes="field")
         self.place = place
         self.label = label
         self.help = help
         self.kind = kind
+        self.decides = decides
         self.told = False
         self.edited = False
         self.is_wrong = False

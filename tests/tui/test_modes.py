@@ -1,0 +1,94 @@
+"""What comes from elsewhere is chosen, and the step then asks for just that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.widgets import Input
+
+from k3s_tui.tui import language
+from k3s_tui.tui.widgets.field import Field
+from k3s_tui.tui.widgets.rows import Rows
+from tests.tui.fields import choose, field, told
+from tests.tui.operator import Operator, how_to, operator
+from tests.tui.test_walk import fill, go
+
+MODE = ("loadbalancer", "mode")
+SOURCE = ("install", "source")
+
+
+def places(user: Operator) -> list[tuple[str | int, ...]]:
+    return [one.place for one in user.wizard.screen.query(Field)]
+
+
+@pytest.mark.parametrize("size", [(60, 15), (80, 24), (120, 40)])
+async def test_a_load_balancer_of_ones_own(folder: Path, size: tuple[int, int]) -> None:
+    async with operator(folder, how_to(folder), size) as user:
+        await go(user, "loadbalancer")
+        assert ("loadbalancer", "method") in places(user)
+        await choose(user, "one of your own", *MODE)
+        await user.until(lambda: ("loadbalancer", "method") not in places(user), "asked anew")
+        assert user.wizard.draft.get(MODE) == "external"
+        await user.until(lambda: field(user, *MODE).has_focus_within, "the focus stays")
+        shown = user.wizard.screen.query_one(Rows).rows
+        assert not [row for row in shown if "k3s-tui-lb" in row.text]
+        # The host that was to be one is named where its roles are.
+        problems = {problem.code for problem in user.wizard.draft.problems()}
+        assert problems == {"needless-role"}
+        user.wizard.draft.drop_host("nginx")
+        assert user.wizard.draft.valid
+
+
+async def test_a_method_means_nothing_for_it(folder: Path) -> None:
+    path = how_to(folder)
+    text = path.read_text().replace("port = 6443", 'port = 6443\nmethod = "round_robin"')
+    path.write_text(
+        text.replace('[loadbalancer]\nmode = "managed"', '[loadbalancer]\nmode = "external"')
+    )
+    async with operator(folder, path) as user:
+        await go(user, "loadbalancer")
+        await user.sees("an external load balancer chooses servers as it likes")
+        await choose(user, "nginx, set up by k3s-tui", *MODE)
+        await user.until(lambda: ("loadbalancer", "method") in places(user), "asked anew")
+        assert not user.wizard.draft.problems(("loadbalancer",))
+
+
+@pytest.mark.parametrize(
+    ("label", "key", "value"),
+    [
+        ("a mirror of them", "mirror", "https://mirror.example.org/k3s"),
+        ("a folder on this machine", "bundle", "k3s-bundle"),
+    ],
+)
+async def test_where_k3s_comes_from(folder: Path, label: str, key: str, value: str) -> None:
+    async with operator(folder, how_to(folder)) as user:
+        await go(user, "servers")
+        assert ("install", key) not in places(user)
+        await choose(user, label, *SOURCE)
+        await user.until(lambda: ("install", key) in places(user), "asked for")
+        await user.press("ctrl+n")
+        await user.until(lambda: told(user, "install", key), "told what is missing")
+        await fill(user, ("install", key), value)
+        await user.until(lambda: not told(user, "install", key), "nothing missing")
+        assert user.wizard.draft.get(("install", key)) == value
+        # Back to the releases: what was typed for another source does not stand in the way, and
+        # is there again for whoever changes their mind.
+        await choose(user, "its releases on the Internet", *SOURCE)
+        await user.until(lambda: ("install", key) not in places(user), "asked anew")
+        assert user.wizard.draft.valid
+        await choose(user, label, *SOURCE)
+        await user.until(lambda: ("install", key) in places(user), "asked again")
+        assert field(user, "install", key).typed == value
+
+
+async def test_in_chinese(folder: Path) -> None:
+    language.use("zh_CN")
+    async with operator(folder, how_to(folder)) as user:
+        await go(user, "loadbalancer")
+        await choose(user, "自备的负载均衡器", *MODE)
+        await user.until(lambda: ("loadbalancer", "method") not in places(user), "asked anew")
+        await go(user, "servers")
+        await choose(user, "本机上的文件夹", *SOURCE)
+        await user.until(lambda: ("install", "bundle") in places(user), "asked for")
+        assert user.wizard.screen.query(Input)
