@@ -17,7 +17,7 @@ import pytest
 from tests.faults import haunted as h
 from tests.faults.canaries import Canary, Nest, strange, word
 from tests.faults.haunted import Haunted
-from tests.faults.tally import Row, Tally
+from tests.faults.tally import FULL, Row, Tally
 from tests.lab.containers import Container
 from tests.lab.lab import Lab
 
@@ -70,7 +70,7 @@ def test_the_runs_ended_as_they_should(haunted: Haunted) -> None:
         "wrong passphrase": 4,
         "killed": -signal.SIGKILL,
         "apply": 0,
-        "wrong database password": 6,
+        "wrong database password": 6 if FULL else 0,
         "another cluster's token": 5,
     }, {name: str(done) for name, done in haunted.runs.items()}
 

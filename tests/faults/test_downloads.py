@@ -1,0 +1,199 @@
+"""P12: what is downloaded is what was meant, or it is gone before anything of it runs.
+
+A tampered file says that it ran by leaving a mark.  Who looks for marks alone might look too late:
+every program that the hosts start is written down, too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import tomli_w
+
+from tests.faults.execs import Started, of_pid_namespace, watched
+from tests.faults.tally import Row, Tally
+from tests.lab import paths, releases
+from tests.lab.lab import Lab
+from tests.lab.operators import lock_file, refused, snapshot
+from tests.lab.product import Product
+
+NODES = ("k3s-server-1", "k3s-server-2")
+ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}[platform.machine()]
+MARK = "/root/tampered-with-and-run"
+TAMPERED = f"#!/bin/sh\n: >{MARK}\n".encode()
+
+
+def script() -> Path:
+    return paths.RELEASES / "install.sh"
+
+
+def binary() -> Path:
+    return next(iter((paths.RELEASES / releases.offered_version()).glob("k3s*")))
+
+
+def sums() -> Path:
+    return binary().with_name(f"sha256sum-{ARCHITECTURE}.txt")
+
+
+@contextmanager
+def tampered(*files: Path, listed: bool) -> Iterator[None]:
+    """The release server offers something else; with `listed`, its list of sums agrees with it."""
+    kept = {file: file.read_bytes() for file in (*files, sums())}
+    try:
+        for file in files:
+            file.write_bytes(TAMPERED)
+        if listed:
+            sums().write_text(f"{hashlib.sha256(TAMPERED).hexdigest()}  {binary().name}\n")
+        yield
+    finally:
+        for file, content in kept.items():
+            file.write_bytes(content)
+
+
+@contextmanager
+def hosts_watched(lab: Lab, folder: Path) -> Iterator[Started]:
+    inits = [lab.host(name).init for name in NODES]
+    pids = [pid for init in inits if init for pid in of_pid_namespace(init)]
+    with watched(folder / "started", pids) as started:
+        yield started
+
+
+def ran(started: Started) -> list[str]:
+    """Programs that were started from what is downloaded."""
+    told = ("/usr/local/bin/k3s", "install.sh", ".k3s-tui.")
+    return [
+        command
+        for command in started.commands
+        if command.split(" ")[0] not in NOT_RUN and any(text in command for text in told)
+    ]
+
+
+NOT_RUN = frozenset(
+    (
+        "chmod",
+        "chown",
+        "cp",
+        "curl",
+        "cut",
+        "ls",
+        "mktemp",
+        "mv",
+        "rm",
+        "sha256sum",
+        "stat",
+        "sync",
+        "timeout",
+    )
+)
+"""They have such a file among their words, and do not run it; what `timeout` runs comes next."""
+
+
+@pytest.fixture(scope="module")
+def product(bare_hosts: Lab, tmp_path_factory: pytest.TempPathFactory) -> Product:
+    """Of an operator who was given the digests, and has never downloaded anything."""
+    product = Product(bare_hosts, tmp_path_factory.mktemp("operator"))
+    assert product.init().status == 0
+    given = {
+        "version": releases.offered_version(),
+        "script-url": "https://get.k3s.io",
+        "sha256": {
+            "install.sh": hashlib.sha256(script().read_bytes()).hexdigest(),
+            f"k3s-{ARCHITECTURE}": hashlib.sha256(binary().read_bytes()).hexdigest(),
+        },
+    }
+    wanted = {"host-keys": bare_hosts.host_keys, "install": given}
+    lock_file(product).write_text(tomli_w.dumps(wanted))
+    return product
+
+
+@pytest.fixture(scope="module")
+def row(tally: Tally) -> Row:
+    return tally("P12", "a download that is not what was meant")
+
+
+def no_mark(lab: Lab) -> None:
+    for name in NODES:
+        assert lab.host(name).sh(f"ls {MARK} 2>/dev/null || echo none") == "none\n"
+
+
+def test_at_first_use_a_given_digest_decides(
+    product: Product, bare_hosts: Lab, tmp_path: Path, row: Row
+) -> None:
+    """Before anything is touched: whoever can change the files can change their list, too."""
+    files = {"script": (script(),), "binary": (binary(),), "both": (script(), binary())}
+    for what, changed in files.items():
+        row.injected += 1
+        folder = tmp_path / what
+        folder.mkdir()
+        with tampered(*changed, listed=True), hosts_watched(bare_hosts, folder) as started:
+            done = refused(product, 5, "nothing was changed", "lab.lock.toml")
+        wrong = {"script", "binary"} if what == "both" else {what}
+        if what == "script":
+            wrong |= {"binary"}  # the list says so
+        told = {event["step"] for event in done.of("planned", verdict="problem")}
+        assert told == {f"k3s-server-1/preflight/published-{kind}" for kind in wrong}, done
+        assert started.commands and not ran(started)
+        row.survived += 1
+    no_mark(bare_hosts)
+
+
+def test_at_first_use_a_list_that_lies_is_no_help(
+    product: Product, bare_hosts: Lab, tmp_path: Path, row: Row
+) -> None:
+    """The list is the genuine one, the binary is not: it is found out once it has come."""
+    row.injected += 1
+    with tampered(binary(), listed=False), hosts_watched(bare_hosts, tmp_path) as started:
+        done = product.apply("--only", "k3s-server-1/servers/k3s")
+    assert done.status == 1, done
+    assert done.steps("failed") == {"k3s-server-1/installation/binary"}, done
+    (failed,) = done.of("step-done", outcome="failed")
+    assert hashlib.sha256(TAMPERED).hexdigest() in failed["error"] and failed["hint"]
+    assert any(command.startswith("curl ") for command in started.commands)
+    assert not ran(started), ran(started)
+    no_mark(bare_hosts)
+    left = "find /usr/local/bin /var/lib/k3s-tui -name 'k3s' -o -name '.k3s-tui.*'"
+    assert bare_hosts.host("k3s-server-1").sh(f"{left} 2>/dev/null") == ""
+    row.survived += 1
+
+
+def test_what_was_meant_is_used(product: Product, bare_hosts: Lab, tmp_path: Path) -> None:
+    """With the genuine files the same run goes on, and what runs of them is seen."""
+    with hosts_watched(bare_hosts, tmp_path) as started:
+        done = product.apply("--only", "k3s-server-1/servers/k3s")
+    assert done.status == 0, done
+    assert any("k3s server" in command for command in ran(started)), ran(started)
+    assert any("install.sh" in command for command in ran(started)), ran(started)
+
+
+def test_later_what_was_recorded_decides(
+    product: Product, bare_hosts: Lab, tmp_path: Path, row: Row
+) -> None:
+    """Another server joins after the mirror was taken over: it gets nothing, the first goes on."""
+    row.injected += 1
+    recorded = lock_file(product).read_bytes()
+    unit = "systemctl show -p ActiveEnterTimestampMonotonic -p MainPID k3s"
+    first = bare_hosts.host("k3s-server-1")
+    running, before = first.sh(unit), snapshot(bare_hosts)["k3s-server-1"]
+    both = (script(), binary())
+    with tampered(*both, listed=True), hosts_watched(bare_hosts, tmp_path) as started:
+        done = product.apply("--only", "k3s-server-2/servers/k3s")
+    assert done.status == 1, done
+    kinds = ("script", "binary")
+    assert done.steps("failed") == {f"k3s-server-2/installation/{kind}" for kind in kinds}, done
+    second = [c for c in ran(started) if "tampered" in c or "k3s server" in c]
+    assert not second, second
+    no_mark(bare_hosts)
+    assert first.sh(unit) == running
+    ours = {
+        path: info
+        for path, info in snapshot(bare_hosts)["k3s-server-1"].items()
+        if path.startswith(("/etc/", "/usr/"))
+    }
+    assert ours == {p: info for p, info in before.items() if p.startswith(("/etc/", "/usr/"))}
+    assert lock_file(product).read_bytes() == recorded
+    row.survived += 1
