@@ -7,6 +7,16 @@ import tempfile
 from pathlib import Path
 
 
+def at_home(path: str | Path) -> Path:
+    """`path` with `~` expanded.  Unlike pathlib's, the home of nobody is a file that is not there:
+    it stays `~nobody/...`.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
     """Replace `path` by `content`, durably; after a crash it holds the old or the new one.
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from k3s_tui.core.errors import CredentialsError
+from k3s_tui.core.files import at_home
 
 DEFAULT_NAMES = ("id_ed25519", "id_ecdsa", "id_rsa")
 """What `ssh` looks for in ~/.ssh when nothing names a key; hardware keys come from the agent."""
@@ -40,7 +41,7 @@ class KeyFile:
 
 def read_key_file(path: Path) -> KeyFile:
     """Raises CredentialsError when the file is missing, unreadable or not a key."""
-    path = path.expanduser()
+    path = at_home(path)
     try:
         text = path.read_bytes()
     except OSError as error:
@@ -67,7 +68,7 @@ def existing(names: Sequence[str], folder: Path) -> list[KeyFile]:
     found = []
     for name in names:
         try:
-            found.append(read_key_file(folder / Path(name).expanduser()))
+            found.append(read_key_file(folder / at_home(name)))
         except CredentialsError:
             continue
     return found

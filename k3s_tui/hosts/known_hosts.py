@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from k3s_tui.core.files import at_home
+
 DEFAULT_PORT = 22
 
 
@@ -56,7 +58,7 @@ class KnownHosts:
         entries: list[_Entry] = []
         for path in paths:
             try:
-                text = path.expanduser().read_bytes().decode(errors="replace")
+                text = at_home(path).read_bytes().decode(errors="replace")
             except OSError:
                 continue
             entries += _entries(text, str(path))

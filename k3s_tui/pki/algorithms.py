@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 ADVICE = "use ECDSA P-256 (recommended), ECDSA P-384 or RSA with at least 2048 bits"
+
+UNREADABLE: tuple[type[Exception], ...] = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    InvalidSignature,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.ExtensionNotFound,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises, sometimes only when a part is asked for, at bytes that make no sense."""
 
 _SMALLEST_RSA = 2048
 

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
@@ -68,14 +67,15 @@ class Authority:
         hint = "restore the secret store and the CA certificate from the same backup"
         try:
             private = serialization.load_pem_private_key(key.reveal().encode(), password=None)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
+        except algorithms.UNREADABLE:
             # Not chained: the parser's message may quote what it could not read.
             raise CredentialsError("the CA's key cannot be read", hint=hint) from None
         try:
             certificate = x509.load_pem_x509_certificate(certificate_pem.encode())
             constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
             may_sign = constraints.value.ca
-        except (ValueError, x509.ExtensionNotFound) as error:
+            public = certificate.public_key()
+        except algorithms.UNREADABLE as error:
             raise CredentialsError(
                 f"the CA's certificate cannot be used: {error}", hint=hint
             ) from None
@@ -83,7 +83,7 @@ class Authority:
             raise CredentialsError("the CA's certificate is not one of a CA", hint=hint)
         if not isinstance(private, ec.EllipticCurvePrivateKey) or private.curve.name != "secp256r1":
             raise CredentialsError("the CA's key is not ECDSA P-256", hint=hint)
-        if private.public_key() != certificate.public_key():
+        if private.public_key() != public:
             raise CredentialsError("the CA's key and certificate do not belong together", hint=hint)
         return cls(key, certificate_pem)
 
@@ -97,7 +97,7 @@ class Authority:
             csr = x509.load_pem_x509_csr(csr_pem.encode())
             proven = csr.is_signature_valid
             public = csr.public_key()
-        except (ValueError, UnsupportedAlgorithm) as error:
+        except algorithms.UNREADABLE as error:
             raise Refused(f"the signing request cannot be read: {error}") from None
         objection = algorithms.objection(public)
         if objection:

@@ -36,7 +36,13 @@ class CertificateView:
 
 def view(pem: str) -> CertificateView:
     """The first certificate in `pem`.  Raises ValueError when there is none to be read."""
-    certificate = x509.load_pem_x509_certificate(pem.encode())
+    try:
+        return _view(x509.load_pem_x509_certificate(pem.encode()))
+    except algorithms.UNREADABLE as error:
+        raise ValueError(str(error)) from None
+
+
+def _view(certificate: x509.Certificate) -> CertificateView:
     return CertificateView(
         subject=certificate.subject.rfc4514_string(),
         common_name=_attribute(certificate.subject, NameOID.COMMON_NAME),

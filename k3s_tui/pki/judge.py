@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from k3s_tui.pki import algorithms, inspect
@@ -30,10 +29,10 @@ def objections(
     there is none.
     """
     try:
-        leaf = x509.load_pem_x509_certificate(leaf_pem.encode())
         seen = inspect.view(leaf_pem)
-    except (ValueError, UnsupportedAlgorithm):
+    except ValueError:
         return ["there is no certificate" if not leaf_pem.strip() else "it cannot be read"]
+    leaf = x509.load_pem_x509_certificate(leaf_pem.encode())
     ca = x509.load_pem_x509_certificate(ca_pem.encode())
     reasons = [
         *_about_issuer(leaf, ca),
@@ -51,7 +50,7 @@ def objections(
 def _about_issuer(leaf: x509.Certificate, ca: x509.Certificate) -> list[str]:
     try:
         leaf.verify_directly_issued_by(ca)
-    except (ValueError, TypeError, InvalidSignature):
+    except algorithms.UNREADABLE:
         return [f"it is not signed by the CA {ca.subject.rfc4514_string()}"]
     return []
 
@@ -91,7 +90,7 @@ def _same_key(leaf: x509.Certificate, public_key_pem: str) -> bool:
     spki = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     try:
         key = serialization.load_pem_public_key(public_key_pem.encode())
-    except (ValueError, UnsupportedAlgorithm):
+    except algorithms.UNREADABLE:
         return False
     return key.public_bytes(*spki) == leaf.public_key().public_bytes(*spki)
 

@@ -55,7 +55,7 @@ def replay(path: Path) -> Iterator[AnyEvent]:
         for line in file:
             try:
                 yield decoder.decode(line)
-            except (msgspec.DecodeError, msgspec.ValidationError):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 continue
 
 

@@ -17,6 +17,7 @@ same hosts for a colleague.
 
 from __future__ import annotations
 
+import base64
 import re
 import tomllib
 from collections.abc import Mapping
@@ -89,7 +90,7 @@ def load(path: Path) -> LockFile:
     except (ValueError, RecursionError) as error:
         raise _invalid(path, str(error) or "nested too deeply") from None
     for host, key in written.host_keys.items():
-        if not _HOST_KEY.fullmatch(key):
+        if not _is_host_key(key):
             raise _invalid(path, f"the entry of {host!r} is not a public key")
     for artifact, digest in written.install.sha256.items():
         if not _SHA256.fullmatch(digest):
@@ -108,7 +109,7 @@ def pin_host_keys(path: Path, keys: Mapping[str, str]) -> LockFile:
         pinned = dict(now.host_keys)
         for host, key in keys.items():
             bare = " ".join(key.split()[:2])
-            if not _HOST_KEY.fullmatch(bare):
+            if not _is_host_key(bare):
                 raise ValueError(f"not a public key in OpenSSH format: {key!r}")
             if pinned.setdefault(host, bare) != bare:
                 raise HostKeyDiffers(
@@ -141,6 +142,15 @@ def record_checksums(
                     hint=f"find out why it changed; then remove its line from {path.name}",
                 )
         return _save(path, now, LockFile(now.host_keys, version, script_url, recorded))
+
+
+def _is_host_key(text: str) -> bool:
+    if not _HOST_KEY.fullmatch(text):
+        return False
+    try:
+        return bool(base64.b64decode(text.split()[1], validate=True))
+    except ValueError:
+        return False
 
 
 class _Install(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fields=True):

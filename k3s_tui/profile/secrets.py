@@ -11,6 +11,7 @@ from pathlib import Path
 
 from k3s_tui.core.ask import Ask
 from k3s_tui.core.errors import CredentialsError, SecretMissing
+from k3s_tui.core.files import at_home
 from k3s_tui.core.secret import Secret
 from k3s_tui.profile.generate import check_token
 from k3s_tui.profile.model import Profile
@@ -163,7 +164,7 @@ class Resolver:
 
     def _beside_profile(self, path: str) -> Path:
         """A relative path is relative to the profile, so that both can move together."""
-        return self._profile.parent / Path(path).expanduser()
+        return self._profile.parent / at_home(path)
 
     def _variable(self, name: str, purpose: str) -> Secret:
         value = self._environ.get(name, "")

@@ -107,7 +107,7 @@ async def _decrypt(sealed: bytes, passphrase: Secret, path: Path) -> bytes:
 def _parse(content: bytes, path: Path) -> dict[str, Secret]:
     try:
         document = tomllib.loads(content.decode())
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _damaged(path) from None
     if not all(isinstance(value, str) for value in document.values()):
         raise _damaged(path)

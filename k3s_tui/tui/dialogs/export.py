@@ -10,7 +10,7 @@ from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Button, Input, Label, Static
 
-from k3s_tui.core.files import write_atomically
+from k3s_tui.core.files import at_home, write_atomically
 from k3s_tui.tui.dialogs.confirm import ConfirmDialog
 from k3s_tui.tui.language import N_, _
 from k3s_tui.tui.screens.base import Dialog
@@ -53,7 +53,7 @@ class ExportDialog(Dialog[Path | None]):
             self._complain(_("a file needs a name"))
             return
         try:
-            path = self._path.parent / Path(typed).expanduser()
+            path = self._path.parent / at_home(typed)
             there = path.exists()
         except (OSError, ValueError, RuntimeError) as error:
             self._complain(str(error))

@@ -15,6 +15,7 @@ from textual.widgets.option_list import Option
 
 import k3s_tui
 from k3s_tui.core.errors import OperatorError
+from k3s_tui.core.files import at_home
 from k3s_tui.procedure.history import Past, last_run
 from k3s_tui.tui import kept
 from k3s_tui.tui.language import LANGUAGES, N_, _
@@ -104,7 +105,7 @@ class WelcomeScreen(Page):
         typed = event.value.strip()
         if not typed:
             return
-        path = self.wizard.settings.folder / Path(typed).expanduser()
+        path = self.wizard.settings.folder / at_home(typed)
         if path.suffix != ".toml":
             path = path.with_name(f"{path.name}.toml")
         if path.exists():

@@ -18,8 +18,8 @@ from k3s_tui.profile.lockfile import (
 )
 from k3s_tui.profile.neighbours import lock_file, secrets_file
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKqWsYLFXnpVbCJu/test+key"
-OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOTHERFXnpVbCJu"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKqWsYLFXnpVbCJu/test+ke"
+OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOTHERFXnpVbCJuA"
 VERSION, URL = "v1.36.3+k3s1", "https://get.k3s.io"
 SUM, OTHER_SUM = "a" * 64, "b" * 64
 
