@@ -11,6 +11,7 @@ from k3s_tui.engine.plan import States, build
 from k3s_tui.procedure import cluster
 from k3s_tui.procedure.bundle import BundleIsWhole
 from k3s_tui.profile.bundle import Bundle, BundleFile
+from k3s_tui.profile.load import read
 from k3s_tui.profile.model import Profile
 from k3s_tui.resources.download import Download
 from k3s_tui.resources.published import PublishedSum
@@ -22,6 +23,9 @@ NODES = ("k3s-server-1", "k3s-server-2", "k3s-agent")
 AIRGAP = changed(install={"source": "airgap", "bundle": "k3s"})
 MIRROR = changed(install={"source": "mirror", "mirror": "https://mirror.example/k3s/"})
 ARM = {"k3s-agent": {"arch": "aarch64"}}
+
+
+EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "air-gap.toml"
 
 
 def file(name: str, kind: str, arch: str = "", path: str = "") -> BundleFile:
@@ -67,6 +71,16 @@ def test_the_bundle_is_looked_at_before_anything() -> None:
         ("binary", "k3s-arm64", "k3s-arm64"),
         ("images", "k3s-airgap-images-arm64.tar.zst", ""),
     ]
+
+
+def test_the_example_is_the_how_to_from_a_bundle() -> None:
+    loaded = read(EXAMPLE)
+    assert loaded.warnings == []
+    assert loaded.profile.hosts == HOW_TO.hosts and loaded.profile.k3s == HOW_TO.k3s
+    assert (
+        loaded.profile.install
+        == changed(install={"source": "airgap", "bundle": "k3s-bundle"}).install
+    )
 
 
 @pytest.mark.parametrize(("bundle", "folder"), [("/srv/k3s", "/srv/k3s"), ("~/k3s", "~/k3s")])
