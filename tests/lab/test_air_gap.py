@@ -165,6 +165,25 @@ def test_killed_while_pushing_then_a_cluster(
     assert "is recorded in lab.lock.toml" in refused_again.err
 
 
+def test_a_connection_that_is_cut_while_pushing(
+    operators: Operators, bare_hosts: Lab, content: Path
+) -> None:
+    """The run itself goes on with what had arrived."""
+    bare_hosts.fresh("k3s-agent")
+    agent, product = bare_hosts.host("k3s-agent"), operators.another()
+    from_bundle(product, content)
+    step = "k3s-agent/installation/images"
+    with running(product, "--only", step) as run:
+        run.until(lambda done: [e for e in done.of("waiting", step=step) if e["seen"] >= "10 %"])
+        agent.sh("kill -9 $(ps -eo pid=,args= | awk '/sshd: ops/ && !/awk/ {print $1}')")
+        done = run.ended(120)
+    assert done.status == 0, done
+    assert step in done.steps("changed")
+    assert done.of("host-state", host="k3s-agent", state="lost"), done
+    seen = [int(e["seen"].split()[0]) for e in done.of("waiting", step=step)]
+    assert seen == sorted(seen) and seen[-1] == 100, seen
+
+
 def test_a_mirror(operators: Operators, bare_hosts: Lab) -> None:
     """The lab's store of assets serves as one: it has the script and the folders of releases."""
     bare_hosts.fresh()
