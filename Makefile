@@ -3,12 +3,13 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 PACKAGES := $(shell cat tests/packages.txt tests/lab/packages.txt 2>/dev/null)
 
-.PHONY: help test faults lint demo bench messages screenshots schemas lock sbom packages clean
+.PHONY: help test faults fuzz lint demo bench messages screenshots schemas lock sbom packages clean
 
 help:
 	@echo "make demo    bring up five hosts on this machine, make them a cluster, show its nodes"
 	@echo "make test    lint, types, imports, and every test (as root on Linux: the lab, too)"
 	@echo "make faults  every promise of SECURITY.md, by every fault; hours"
+	@echo "make fuzz    spoiled files for everything that reads files, ten minutes of them"
 	@echo "make lint    formatting, lint, types and the import contract"
 	@echo "make bench   the figures of benchmarks/"
 	@echo "make messages bring the translations up to what the wizard says, and compile them"
@@ -50,6 +51,9 @@ test: packages lint
 
 faults: packages $(VENV)/ready
 	K3S_TUI_FAULTS=full $(PYTHON) -m pytest tests/faults --timeout 14400
+
+fuzz: $(VENV)/ready
+	@$(PYTHON) -m tests.faults.fuzzing 600
 
 demo: packages $(VENV)/ready
 	@$(PYTHON) -m tests.lab demo

@@ -92,8 +92,15 @@ ops@db.example.org datastore
 """
 
 
+READERS = [
+    *("profile", "lock file", "secret store, sealed", "secret store, opened", "secret file"),
+    *("theme", "event recording", "known_hosts", "ssh_config", "SSH key", "PEM", "pasted hosts"),
+]
+"""Their names, known without making a sample."""
+
+
 def readers(folder: Path) -> list[Target]:
-    """All of them; their files lie in `folder`."""
+    """All of them; their files lie in `folder`, which must exist."""
     demo = (ROOT / "k3s_tui" / "demo" / "how-to.jsonl").read_bytes().splitlines(keepends=True)
     kinds = {msgspec.json.decode(line)["type"]: line for line in demo}
     events = b"".join([*demo[:8], *kinds.values()])

@@ -1,0 +1,223 @@
+"""P7: bad input of any kind is answered in words and with a documented exit code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from k3s_tui.core.errors import Exit, OperatorError
+from k3s_tui.profile.load import parse
+from tests.faults import sealed
+from tests.faults.fuzzing import Target, attempt, mutated
+from tests.faults.readers import LOCK, READERS, STORE, readers
+from tests.faults.tally import FULL, Tally, amount
+from tests.unit.profile.documents import TEXT
+
+DOCUMENT = tomllib.loads(TEXT)
+SECONDS = 2.0
+"""For each reader of the slice; `make faults` and `make fuzz` give each a number of inputs."""
+
+
+@pytest.fixture(scope="module")
+def targets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Target]:
+    found = {target.name: target for target in readers(tmp_path_factory.mktemp("readers"))}
+    assert list(found) == READERS
+    return found
+
+
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.timeout(3600 if FULL else 120)
+def test_spoiled_samples(targets: dict[str, Target], name: str, tally: Tally) -> None:
+    row = tally("P7", "mutated bytes, in process")
+    until = time.monotonic() + (SECONDS if not FULL else 3000)
+    for number in range(amount(2_000, 10_000)):
+        found = attempt(targets[name], number)
+        row.injected += 1
+        assert found is None, found
+        row.survived += 1
+        if time.monotonic() > until:
+            break
+
+
+def test_a_fault_would_be_found() -> None:
+    def reads(data: bytes) -> None:
+        if b"\x00" in data:
+            raise IndexError
+
+    fragile = Target("fragile", [b"one two three"], reads)
+    found = next(filter(None, (attempt(fragile, number) for number in range(2000))))
+    assert isinstance(found.error, IndexError) and b"\x00" in found.data
+    assert found.data == mutated(found.number, fragile)
+
+
+# -- by structure: a document that TOML allows, with anything at any place -------------------------
+
+
+def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    items: list[tuple[Any, Any]] = []
+    if isinstance(value, dict):
+        items = list(value.items())
+    elif isinstance(value, list):
+        items = list(enumerate(value))
+    return [at, *(place for key, item in items for place in places(item, (*at, key)))]
+
+
+scalars = (
+    st.text(max_size=20)
+    | st.integers()
+    | st.floats()
+    | st.booleans()
+    | st.dates()
+    | st.datetimes()
+    | st.times()
+)
+values = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+def put(document: Any, place: tuple[Any, ...], value: Any) -> Any:
+    if not place:
+        return value
+    first, *rest = place
+    if isinstance(document, dict):
+        return {**document, first: put(document.get(first, {}), tuple(rest), value)}
+    if isinstance(document, list) and isinstance(first, int) and first < len(document):
+        return [*document[:first], put(document[first], tuple(rest), value), *document[first + 1 :]]
+    return value
+
+
+@settings(
+    max_examples=amount(150, 5_000),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(st.lists(st.tuples(st.sampled_from(places(DOCUMENT)[1:]), values), min_size=1, max_size=3))
+def test_any_document(tally: Tally, changes: Sequence[tuple[tuple[Any, ...], Any]]) -> None:
+    document: Any = DOCUMENT
+    for place, value in changes:
+        document = put(document, place, value)
+    row = tally("P7", "any value at any place of a profile (hypothesis)")
+    row.injected += 1
+    try:
+        parse(tomli_w.dumps(document).encode(errors="replace").decode(), "x.toml")
+    except OperatorError as error:
+        assert error.exit is Exit.PROFILE and str(error)
+    row.survived += 1
+
+
+# -- the command itself ---------------------------------------------------------------------------
+
+
+class Cli:
+    """`k3s-tui` in a folder and a home of its own, without a terminal and without a network."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "home" / ".ssh").mkdir(parents=True)
+        self.profile = folder / "x.toml"
+        # Nobody listens there, and nobody is asked for a name.
+        text = TEXT
+        for number, host in enumerate(DOCUMENT["hosts"].values(), start=1):
+            text = text.replace(f'"{host["address"]}"', f'"127.0.0.{number}"')
+        text = text.replace('identity = "agent"', 'identity = "~/.ssh/id_ed25519"')
+        self.text = text.replace("[ssh]", "[ssh]\nport = 1\nconnect-timeout = 5", 1)
+        self.write("x.toml", self.text.encode())
+        self.write("x.lock.toml", LOCK.encode())
+        self.write("x.secrets", sealed.seal(STORE, "the passphrase"))
+        self.write("passphrase", b"the passphrase\n")
+        self.write("home/.ssh/known_hosts", b"")
+
+    def write(self, name: str, content: bytes) -> None:
+        path = self.folder / name
+        path.touch(0o600)
+        path.write_bytes(content)
+
+    def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "k3s_tui", *words],
+            cwd=self.folder,
+            env={
+                "HOME": str(self.folder / "home"),
+                "XDG_STATE_HOME": str(self.folder / "state"),
+                "K3S_TUI_PASSPHRASE_FILE": str(self.folder / "passphrase"),
+                "TMPDIR": str(self.folder),
+                "PATH": "/usr/bin:/bin",
+                "PYTHONPATH": str(Path(__file__).parents[2]),
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=100,
+            check=False,
+        )
+
+
+COMMANDS: dict[str, tuple[tuple[str, ...], str, set[int]]] = {
+    # What is spoiled: the command that reads it, its file, and how it may end.
+    "profile": (("check", "x.toml"), "x.toml", {Exit.OK, Exit.PROFILE}),
+    "secret store, sealed": (("secret", "list", "x.toml"), "x.secrets", {0, Exit.CREDENTIALS}),
+    "secret file": (("secret", "list", "x.toml"), "passphrase", {0, Exit.CREDENTIALS}),
+    "lock file": (("plan", "x.toml"), "x.lock.toml", {3, 4, 5}),
+    "known_hosts": (("plan", "x.toml"), "home/.ssh/known_hosts", {4, 5}),
+    "SSH key": (("plan", "x.toml"), "home/.ssh/id_ed25519", {4, 5}),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.timeout(3600 if FULL else 120)
+def test_the_command(targets: dict[str, Target], name: str, tmp_path: Path, tally: Tally) -> None:
+    words, file, exits = COMMANDS[name]
+    cli, target = Cli(tmp_path), targets[name]
+    row = tally("P7", "spoiled files, through the command")
+    for number in range(amount(3, 60)):
+        data = mutated(number, target)
+        if name == "secret store, sealed" and sealed.work(data) > 12:
+            continue
+        cli.write(file, data)
+        done = cli(*words)
+        row.injected += 1
+        assert done.returncode in exits, (number, done.returncode, done.stderr, data[:2000])
+        assert "Traceback" not in done.stdout + done.stderr, (number, done.stderr)
+        assert done.returncode == 0 or "error" in done.stderr, (number, done.stderr)
+        row.survived += 1
+
+
+ODD_ARGUMENTS = [
+    "", "a\nb.toml", "\x1b[2J.toml", "[/].toml", "é\u202e.toml", "x" * 300 + ".toml",
+    "/dev/null", "/proc/self/mem", "x.toml/y.toml", "--", "-", "~nobody/x.toml", "\udcff.toml",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", ["check", "plan", "apply", "verify", "secret list", "secret init"])
+@pytest.mark.timeout(120)
+def test_odd_names_of_profiles(verb: str, tmp_path: Path, tally: Tally) -> None:
+    cli = Cli(tmp_path)
+    row = tally("P7", "odd paths, through the command")
+    chosen = ODD_ARGUMENTS if FULL else ODD_ARGUMENTS[hash_of(verb) % 3 :: 3]
+    for argument in chosen:
+        done = cli(*verb.split(), argument)
+        row.injected += 1
+        assert done.returncode in (2, 3, 4, 5), (argument, done)
+        assert "Traceback" not in done.stderr and "\x1b" not in done.stderr, (argument, done)
+        row.survived += 1
+
+
+def hash_of(word: str) -> int:
+    """The same in every process."""
+    return sum(word.encode())
