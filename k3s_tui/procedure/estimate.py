@@ -21,6 +21,7 @@ TYPICAL: dict[str, Seconds] = {
     "installation/packages": (5, 40),
     "installation/script": (1, 3),
     "installation/binary": (5, 60),
+    "installation/images": (5, 180),
     "loadbalancer/packages": (10, 40),
     "loadbalancer/service": (1, 5),
     "servers/k3s": (15, 40),
