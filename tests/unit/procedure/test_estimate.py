@@ -8,7 +8,7 @@ from k3s_tui.engine.plan import Item, Plan
 from k3s_tui.procedure import cluster
 from k3s_tui.procedure.estimate import MOMENT, TYPICAL, estimate
 from k3s_tui.profile.model import HostEntry, Profile
-from tests.unit.procedure.sites import HOW_TO, site, with_host
+from tests.unit.procedure.sites import HOW_TO, changed, site, with_host
 
 
 def plan(
@@ -30,7 +30,9 @@ def test_a_finished_cluster_takes_no_time() -> None:
 
 
 def test_every_entry_of_the_table_is_a_step() -> None:
-    chapters = {step.id.partition("/")[2] for step in plan().items}
+    bundle = changed(install={"source": "airgap", "bundle": "x"})
+    steps = [*plan().items, *plan(bundle).items]
+    chapters = {step.id.partition("/")[2] for step in steps}
     assert set(TYPICAL) <= chapters
     assert all(0 < least <= most for least, most in TYPICAL.values())
 
