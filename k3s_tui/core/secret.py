@@ -81,13 +81,20 @@ class Redactor:
 
 
 def _forms(value: str) -> set[str]:
-    """The value raw, shell-quoted, URL-quoted, JSON-quoted and in base64 at each alignment."""
+    """The value raw, quoted for sh, SQL, a URL and JSON, in hex, in base64 at each alignment."""
     raw = value.encode()
     forms = {
         value,
         shlex.quote(value).strip("'"),
+        value.replace("'", "'\\''"),
+        value.replace("'", "''"),
         urllib.parse.quote(value, safe=""),
+        urllib.parse.quote(value),
+        urllib.parse.quote_plus(value),
         json.dumps(value)[1:-1],
+        json.dumps(value, ensure_ascii=False)[1:-1],
+        raw.hex(),
+        raw.hex().upper(),
     }
     for lead in range(3):
         # Leave out the characters that depend on neighbouring bytes.

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from k3s_tui.core import scratch as scratches
 from k3s_tui.core.scratch import scratch
-from k3s_tui.core.secret import Redactor
+from k3s_tui.core.secret import Redactor, Secret
 from k3s_tui.engine.jobs import start_or_attach
 from k3s_tui.hosts.script import PLACE, PRELUDE, place
 from k3s_tui.procedure import report
@@ -212,6 +217,33 @@ def test_nothing_prints_the_values_of_variables() -> None:
         text = path.read_text()
         for word_ in ("show_locals", "traceback.install", "format_exc", "print_exc", "cgitb"):
             assert word_ not in text, f"{path}: {word_}"
+
+
+QUOTED: dict[str, Callable[[str], str]] = {
+    "raw": lambda text: text,
+    "by shlex": shlex.quote,
+    "by hand": lambda text: "'" + text.replace("'", "'\\''") + "'",
+    "SQL": lambda text: "'" + text.replace("'", "''") + "'",
+    "JSON": json.dumps,
+    "YAML": lambda text: yaml.dump({"token": text}, width=1000),
+    "URL": lambda text: f"postgres://k3s:{urllib.parse.quote(text, safe='')}@host/k3s",
+    "path": urllib.parse.quote,
+    "form": urllib.parse.quote_plus,
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "shifted": lambda text: base64.b64encode(b"x" + text.encode() + b"y").decode(),
+    "shifted more": lambda text: base64.b64encode(b"xy" + text.encode() + b"y").decode(),
+    "hex": lambda text: text.encode().hex(),
+    "HEX": lambda text: text.encode().hex().upper(),
+}
+
+
+@pytest.mark.parametrize("how", QUOTED)
+def test_what_a_host_says_of_a_secret_is_masked(nest: Nest, how: str) -> None:
+    """On its way to events, screens and files; the search finds what was to be masked."""
+    for value in (CANARY, f"p'q/%{CANARY} +\"x"):
+        said = f"error near {QUOTED[how](value)} in line 1"
+        assert nest.within(said)
+        assert not nest.within(Redactor([Secret(value)])(said))
 
 
 # -- on hosts -------------------------------------------------------------------------------------
