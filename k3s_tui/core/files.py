@@ -36,11 +36,11 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    """The rename itself is durable only once the folder is."""
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable: a new or renamed file is there only once they are."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -10,7 +10,8 @@ from typing import IO, Any
 
 import msgspec
 
-from k3s_tui.core.events import AnyEvent, Line
+from k3s_tui.core.events import AnyEvent, Line, RunDone, RunStarted
+from k3s_tui.core.files import sync_folder
 from k3s_tui.core.secret import Redactor
 from k3s_tui.hosts.sanitize import sanitize_block
 
@@ -24,7 +25,8 @@ class Recorder:
     in turn and must not block; one that fails (a closed pipe, a terminal that is gone) is left out
     from then on, because nobody's screen may end what is under way on the hosts.  Everything but
     lines is handed to the system at once: a line lost to a crash is a line, a step's end is what
-    the operator looks for.
+    the operator looks for.  A power loss may take the last seconds of a run that was under way;
+    that there was one, and how it ended, is durable.
     """
 
     def __init__(self, folder: Path | None, redact: Redactor) -> None:
@@ -41,6 +43,8 @@ class Recorder:
             self.path = folder / EVENTS
             descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             self._file = os.fdopen(descriptor, "ab")
+            sync_folder(folder)
+            sync_folder(folder.parent)
 
     def subscribe(self, reader: Callable[[AnyEvent], None]) -> None:
         self._readers.append(reader)
@@ -59,6 +63,8 @@ class Recorder:
             self._file.write(self._encoder.encode(event) + b"\n")
             if not isinstance(event, Line):
                 self._file.flush()
+            if isinstance(event, (RunStarted, RunDone)):
+                os.fsync(self._file.fileno())
 
     def _leave_out(self, reader: Callable[[AnyEvent], None], error: Exception) -> None:
         if reader in self._readers:
