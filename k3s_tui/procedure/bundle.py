@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from k3s_tui.core.contract import LAPTOP, Check, Hands, Probe, Problem, Seen, Step
+from k3s_tui.core.files import at_home
 from k3s_tui.engine.graph import Steps
 from k3s_tui.procedure.site import Site, host
 from k3s_tui.procedure.versions import (
@@ -126,7 +127,7 @@ def _check(site: Site) -> BundleIsWhole:
         wanted.append(Wanted("binary", (binary_name(arch),), arch, f"k3s-{arch}"))
         wanted.append(Wanted("images", image_names(arch), arch))
     # A path that is not absolute begins where the profile is, wherever the command is run.
-    folder = site.profile_path.parent / Path(site.profile.install.bundle or "").expanduser()
+    folder = site.profile_path.parent / at_home(site.profile.install.bundle or "")
     return BundleIsWhole(
         folder,
         tuple(wanted),

@@ -180,7 +180,7 @@ def _open(folder: Path, name: str) -> BufferedReader:
     except RuntimeError:
         raise _NotOurs("it is a link that leads to itself") from None
     if root not in real.parents:
-        raise _NotOurs(f"it is a link that leads out of the bundle, to {real}")
+        raise _NotOurs(f"it is a link that leads out of the bundle, to {shown(str(real))}")
     # A pipe would be waited for; a link that is put in its place meanwhile is not followed.
     file = os.fdopen(os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW), "rb")
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
