@@ -21,6 +21,16 @@ from tests.lab import paths, releases
 from tests.lab.lab import Lab
 from tests.lab.operators import lock_file, refused, snapshot
 from tests.lab.product import Product
+from tests.lab.test_air_gap import (
+    ARCH,
+    BINARY,
+    IMAGES,
+    IMAGES_THERE,
+    from_bundle,
+    replace,
+    write_sums,
+)
+from tests.lab.test_interruption import running
 
 NODES = ("k3s-server-1", "k3s-server-2")
 ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}[platform.machine()]
@@ -119,6 +129,89 @@ def row(tally: Tally) -> Row:
 def no_mark(lab: Lab) -> None:
     for name in NODES:
         assert lab.host(name).sh(f"ls {MARK} 2>/dev/null || echo none") == "none\n"
+
+
+# -- a bundle on the laptop -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def content(bare_hosts: Lab, tmp_path: Path) -> Path:
+    """The release that is offered, with images."""
+    folder = tmp_path / "content"
+    folder.mkdir()
+    (folder / "install.sh").write_bytes(script().read_bytes())
+    (folder / BINARY).write_bytes(binary().read_bytes())
+    (folder / IMAGES).write_bytes(b"as good as images" * 1000)
+    write_sums(folder)
+    return folder
+
+
+def test_images_that_are_not_those_of_the_given_digest(
+    bare_hosts: Lab, tmp_path: Path, content: Path, row: Row
+) -> None:
+    """The bundle's own list fits them: it is of no more worth than its carrier."""
+    row.injected += 1
+    product = another(bare_hosts, tmp_path)
+    names = {"install.sh": "install.sh", f"k3s-{ARCH}": BINARY, IMAGES: IMAGES}
+    digests = {n: hashlib.sha256((content / f).read_bytes()).hexdigest() for n, f in names.items()}
+    given = {
+        "version": releases.offered_version(),
+        "script-url": "bundle",
+        "sha256": digests,
+    }
+    wanted = {"host-keys": bare_hosts.host_keys, "install": given}
+    lock_file(product).write_text(tomli_w.dumps(wanted))
+    bundle = from_bundle(product, content)
+    replace(bundle / IMAGES, TAMPERED)
+    write_sums(bundle)
+    done = refused(product, 5, "nothing was changed", digests[IMAGES], "lab.lock.toml")
+    (told,) = done.of("planned", verdict="problem")
+    assert told["step"] == "laptop/preflight/bundle" and IMAGES in told["summary"], told
+    row.survived += 1
+
+
+def test_images_that_are_swapped_after_they_were_looked_at(
+    bare_hosts: Lab, tmp_path: Path, content: Path, row: Row
+) -> None:
+    """Between the look and the push there is time: the host compares what arrives."""
+    row.injected += 1
+    agent = bare_hosts.host("k3s-agent")
+    agent.sh(HELD_AT_THE_PUSH)
+    product = another(bare_hosts, tmp_path)
+    bundle = from_bundle(product, content)
+    with running(product, "--only", "k3s-agent/installation/images") as run:
+        run.until_event("step-started", "k3s-agent/installation/images")
+        replace(bundle / IMAGES, TAMPERED)
+        agent.sh("rm /run/held /usr/local/bin/find")
+        done = run.ended(120)
+    assert done.status == 1, done
+    assert done.steps("failed") == {"k3s-agent/installation/images"}, done
+    assert agent.sh(f"ls {IMAGES_THERE} 2>/dev/null || echo none") == "none\n"
+    row.survived += 1
+
+
+HELD_AT_THE_PUSH = """
+: >/run/held
+cat >/usr/local/bin/find <<'SHIM'
+#!/bin/sh
+tries=0
+case $* in */k3s-tui/pushed*)
+    while [ -e /run/held ] && [ $tries -lt 300 ]; do tries=$((tries + 1)); sleep 0.1; done ;;
+esac
+exec /usr/bin/find "$@"
+SHIM
+chmod 755 /usr/local/bin/find
+"""
+"""What the host does before it takes a file waits until the test lets it go on."""
+
+
+def another(lab: Lab, folder: Path) -> Product:
+    product = Product(lab, folder / "operator")
+    assert product.init().status == 0
+    return product
+
+
+# -- a release server -----------------------------------------------------------------------------
 
 
 def test_at_first_use_a_given_digest_decides(
