@@ -1,11 +1,17 @@
-"""Fixtures for every folder of tests: the lab, taken in turns by the sessions of a machine."""
+"""For every folder of tests: the lab, taken in turns by the sessions of a machine, and the tally
+of the faults.
+
+Tests are spread over processes, file by file: each has a lab of its own, and counts by itself.
+"""
 
 from __future__ import annotations
 
 import os
 import platform
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +27,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         on_lab = _LAB in item.path.parents or "lab" in getattr(item, "fixturenames", ())
         if on_lab and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(14_400 if tally.FULL else 900))
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["tally"] = [asdict(row) for row in tally.SESSION.rows]
+    elif tally.FULL and exitstatus == 0:
+        # A page of a run that failed, or of a slice, would say less than it seems to.
+        tally.REPORT.write_text(tally.report(tally.SESSION))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A process of tests has ended."""
+    for row in getattr(node, "workeroutput", {}).get("tally", ()):
+        tally.SESSION.add(tally.Row(**row))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if tally.SESSION.rows:
+        terminalreporter.section("faults")
+        terminalreporter.write(tally.SESSION.table())
 
 
 @pytest.fixture(scope="session")

@@ -54,6 +54,15 @@ class Tally:
         """The row of a kind of fault, such as ``tally("P1", "kill -9 after an event")``."""
         return self._rows.setdefault((promise, fault), Row(promise, fault))
 
+    def add(self, more: Row) -> None:
+        """Count what another process has counted."""
+        row = self(more.promise, more.fault)
+        row.injected += more.injected
+        row.survived += more.survived
+        row.lost += more.lost
+        row.canaries += more.canaries
+        row.note = "; ".join(filter(None, dict.fromkeys((row.note, more.note))))
+
     @property
     def rows(self) -> list[Row]:
         return sorted(self._rows.values(), key=lambda row: int(row.promise[1:]))
@@ -65,6 +74,10 @@ class Tally:
         lines = ["| " + " | ".join(map(str.ljust, line, widths)).rstrip() + " |" for line in cells]
         lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
         return "\n".join(lines) + "\n"
+
+
+SESSION = Tally()
+"""Of this process; those that tests are spread over hand theirs on (tests/conftest.py)."""
 
 
 def report(tally: Tally) -> str:

@@ -281,7 +281,7 @@ class Lab:
 
 @contextmanager
 def _only_one() -> Iterator[None]:
-    with _locked(paths.UP_LOCK, within=180.0, what="being brought up or down"):
+    with _locked(paths.UP_LOCK, within=600.0, what="being brought up or down"):
         yield
 
 

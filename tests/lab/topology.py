@@ -34,8 +34,10 @@ class HostSpec:
         return f"{INSTANCE}-{self.name}" if INSTANCE else self.name
 
 
-INSTANCE = os.environ.get("K3S_TUI_LAB", "")
-"""Which of several labs of this machine is meant; they share caches and addresses, nothing else."""
+INSTANCE = os.environ.get("K3S_TUI_LAB") or os.environ.get("PYTEST_XDIST_WORKER", "")
+"""Which of several labs of this machine is meant; they share caches and addresses, nothing else.
+Each of the processes that tests are spread over has one of its own.
+"""
 
 LAN = f"{INSTANCE}-k3s-tui-lab" if INSTANCE else "k3s-tui-lab"
 """The namespace that holds the bridge and in which the tool under test runs."""

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Select, Static
 
 from k3s_tui.core.errors import CredentialsError
@@ -86,15 +87,19 @@ class SecretField(Field):
                 allow_blank=False,
                 compact=True,
             )
-        yield Input(
-            self._reference_text(),
-            placeholder="env:NAME  file:PATH  keyring:SERVICE/USER  prompt:",
-            classes="reference",
-            compact=True,
-        )
-        with Horizontal(classes="own"):
-            yield Static(classes="status")
-            yield Button(_("Type it …"), classes="retype", compact=True)
+
+    def _below(self) -> Iterator[Widget]:
+        """What the way that was chosen needs and is not there yet; most fields need neither."""
+        if self._way == "refer" and not self.query(".reference"):
+            yield Input(
+                self._reference_text(),
+                placeholder="env:NAME  file:PATH  keyring:SERVICE/USER  prompt:",
+                classes="reference",
+                compact=True,
+            )
+        if self._way == "type" and not self.query(".own"):
+            retype = Button(_("Type it …"), classes="retype", compact=True)
+            yield Horizontal(Static(classes="status"), retype, classes="own")
 
     def _ways(self) -> Iterator[tuple[Way, str]]:
         store = secrets_file(self._draft.path)
@@ -123,7 +128,8 @@ class SecretField(Field):
         if self._way == "none":
             return None
         if self._way == "refer":
-            text = self.query_one(".reference", Input).value.strip()
+            typed = next(iter(self.query(".reference").results(Input)), None)
+            text = typed.value.strip() if typed else self._reference_text()
             return "" if _is_literal(text) else text
         return f"store:{self.key}"
 
@@ -196,9 +202,13 @@ class SecretField(Field):
         return ""
 
     def _draw(self) -> None:
-        self.query_one(".reference").display = self._way == "refer"
-        self.query_one(".own").display = self._way == "type"
-        self.query_one(".status", Static).update(plain(self._status()))
+        after = self.query_one(".entry")
+        for widget in self._below():
+            self.mount(widget, after=after)
+        for kind, way in ((".reference", "refer"), (".own", "type")):
+            self.query(kind).set(display=self._way == way)
+        for status in self.query(".status").results(Static):
+            status.update(plain(self._status()))
         self.show_whole()
 
     def _status(self) -> str:
