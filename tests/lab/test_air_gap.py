@@ -52,6 +52,7 @@ def write_sums(folder: Path) -> None:
         for path in sorted(folder.iterdir())
         if path.suffix != ".txt"
     }
+    (folder / "sha256sums.txt").unlink(missing_ok=True)  # it may be linked to another bundle's
     (folder / "sha256sums.txt").write_text("".join(f"{d}  {n}\n" for n, d in sums.items()))
 
 
