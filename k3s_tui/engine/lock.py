@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import getpass
 import platform
+import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from k3s_tui.core.errors import Locked
+from k3s_tui.core.files import write_atomically
+from k3s_tui.hosts.sanitize import sanitize
 from k3s_tui.hosts.script import quote
 from k3s_tui.hosts.transport import Transport
 
@@ -31,28 +34,50 @@ class RunIdentity:
     def of(cls, run: str) -> RunIdentity:
         return cls(run, f"{getpass.getuser()}@{platform.node()}")
 
+    @property
+    def since(self) -> str:
+        """When it began, as its name says; '' for a name that does not."""
+        moment = re.match(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)-", self.run)
+        return "{}-{}-{} {}:{}:{} UTC".format(*moment.groups()) if moment else ""
+
     def __str__(self) -> str:
-        return f"{self.run} by {self.who}"
+        since = f" since {self.since}" if self.since else ""
+        return f"{self.run} by {self.who}{since}"
 
 
 @contextmanager
-def lock_profile(path: Path) -> Iterator[None]:
-    """Hold the laptop's lock of one profile.  Raises `Locked` when another run has it."""
+def lock_profile(path: Path, identity: RunIdentity | None = None) -> Iterator[None]:
+    """Hold the laptop's lock of one profile; `identity` is for whoever finds it taken.
+
+    Raises `Locked` when another run has it, saying which.
+    """
     from filelock import FileLock, Timeout
 
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    holder = path.with_name(f"{path.name}.holder")
     lock = FileLock(path, timeout=0)
     try:
         lock.acquire()
     except Timeout:
         raise Locked(
-            "another run of this profile is under way on this machine",
+            f"another run of this profile is under way on this machine{_told(holder)}",
             hint="wait for it to end; to see it, look for another k3s-tui process",
         ) from None
     try:
+        with suppress(OSError):
+            write_atomically(holder, str(identity or "").encode())
         yield
     finally:
         lock.release()
+
+
+def _told(holder: Path) -> str:
+    """Who holds the lock, after a colon; '' when that is not known."""
+    try:
+        text = sanitize(holder.read_text(errors="replace")[:200])
+    except OSError:
+        return ""
+    return f": {text}" if text else ""
 
 
 @asynccontextmanager

@@ -53,7 +53,7 @@ def recording(
     for reader in readers:
         recorder.subscribe(reader)
     try:
-        with lock_profile(state / "lock") if keep else nullcontext():
+        with lock_profile(state / "lock", RunIdentity.of(run)) if keep else nullcontext():
             if keep:
                 sweep(path)
             recorder(

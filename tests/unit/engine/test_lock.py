@@ -40,7 +40,17 @@ async def test_our_own_ghost_gives_way(tmp_path: Path) -> None:
 
 def test_a_profile_is_run_by_one_process(tmp_path: Path) -> None:
     path = tmp_path / "state" / "lock"
-    with lock_profile(path), pytest.raises(Locked), lock_profile(path):
+    with (
+        lock_profile(path, THEIRS),
+        pytest.raises(Locked, match="on this machine: run-2 by you@there"),
+        lock_profile(path, MINE),
+    ):
         pass
     with lock_profile(path):
         pass
+
+
+def test_a_run_says_since_when() -> None:
+    run = RunIdentity("20261123T135316-7c10", "me@here")
+    assert str(run) == "20261123T135316-7c10 by me@here since 2026-11-23 13:53:16 UTC"
+    assert str(MINE) == "run-1 by me@here"
