@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from k3s_tui.core.contract import LAPTOP, Check, Seen, Step
 from k3s_tui.engine.graph import Steps
@@ -26,8 +25,6 @@ from k3s_tui.resources.k3s.service import SCRIPT_PATH
 from k3s_tui.resources.laptop import RecordedSums
 from k3s_tui.resources.package import Packages
 from k3s_tui.resources.published import PublishedSum
-
-RELEASES = "https://github.com/k3s-io/k3s/releases/download"
 
 
 @dataclass(frozen=True)
@@ -112,9 +109,7 @@ def _artifacts(site: Site, name: str) -> Iterator[_Artifact]:
     install = site.profile.install
     yield _Artifact(SCRIPT, install.script, SCRIPT_PATH, "0700")
     if arch is not None:  # the preflight has said why nothing fits
-        release = quote(site.profile.k3s.version, safe="")
-        releases = install.mirror if install.source == "mirror" else None
-        url = f"{(releases or RELEASES).rstrip('/')}/{release}"
+        url = install.releases(site.profile.k3s.version)
         yield _Artifact(
             f"k3s-{arch}",
             f"{url}/{binary_name(arch)}",

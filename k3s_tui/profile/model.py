@@ -7,6 +7,7 @@ the types, what concerns several of them by `rules`.
 from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias
+from urllib.parse import quote, urlsplit
 
 from msgspec import Struct, field
 
@@ -40,6 +41,12 @@ SCHEMA = 1
 
 SCRIPT_URL = "https://get.k3s.io"
 """K3s's own install script."""
+
+RELEASES = "https://github.com/k3s-io/k3s/releases/download"
+
+RANCHERS_MIRRORS = frozenset({"rancher-mirror.rancher.cn", "rancher-mirror.cnrancher.com"})
+"""Hosts of Rancher's mirror in China, which names releases v1.36.3-k3s1, and the script otherwise
+than the releases do."""
 
 RoleName: TypeAlias = Literal["server", "agent", "datastore", "loadbalancer"]
 
@@ -138,8 +145,19 @@ class Install(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", k
         if self.source == "airgap":
             return "bundle"
         if self.source == "mirror" and self.script_url == SCRIPT_URL:
-            return f"{(self.mirror or '').rstrip('/')}/install.sh"
+            name = "k3s-install.sh" if self._is_ranchers else "install.sh"
+            return f"{(self.mirror or '').rstrip('/')}/{name}"
         return self.script_url
+
+    def releases(self, version: str) -> str:
+        """The URL under which the files of that release lie."""
+        base = self.mirror if self.source == "mirror" and self.mirror else RELEASES
+        named = version.replace("+", "-") if self._is_ranchers else quote(version, safe="")
+        return f"{base.rstrip('/')}/{named}"
+
+    @property
+    def _is_ranchers(self) -> bool:
+        return self.source == "mirror" and urlsplit(self.mirror or "").hostname in RANCHERS_MIRRORS
 
 
 class Profile(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):

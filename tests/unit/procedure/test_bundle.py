@@ -172,3 +172,13 @@ def test_a_mirror_with_a_script_of_its_own() -> None:
     install = {"source": "mirror", "mirror": "https://m", "script_url": "https://m/k3s-install.sh"}
     script = written(changed(install=install))["k3s-server-1/installation/script"].ensure
     assert isinstance(script, Download) and script.url == "https://m/k3s-install.sh"
+
+
+def test_ranchers_mirror_in_china_has_names_of_its_own() -> None:
+    mirror = "https://rancher-mirror.rancher.cn/k3s"
+    steps = written(changed(install={"source": "mirror", "mirror": mirror}))
+    binary = steps["k3s-agent/installation/binary"].ensure
+    assert isinstance(binary, Download)
+    assert binary.url == f"{mirror}/v1.36.3-k3s1/k3s-arm64"
+    first = steps["k3s-server-1/installation/script"].ensure
+    assert isinstance(first, Download) and first.url == f"{mirror}/k3s-install.sh"
