@@ -140,20 +140,20 @@ class Nest:
 
 
 def strange(
-    found: Mapping[str, set[str]], allowed: Mapping[str, set[str]], modes: Mapping[str, int]
+    found: Mapping[str, tuple[set[str], int]], allowed: Mapping[str, set[str]]
 ) -> list[str]:
-    """What of `found` is not allowed: by path, the canaries that may be in it, and its mode.
+    """What is wrong with files by their paths, each with its canaries and its mode.
 
-    A path of `allowed` is a regular expression for whole paths.
+    `allowed` has the canaries that may be in a file; its paths are regular expressions.
     """
     told = []
-    for path, names in sorted(found.items()):
+    for path, (names, mode) in sorted(found.items()):
         may: set[str] = set()
         for pattern, canaries in allowed.items():
             if re.fullmatch(pattern, path):
                 may |= canaries
         if extra := names - may:
             told.append(f"{path} holds {', '.join(sorted(extra))}")
-        if modes[path] & 0o077:
-            told.append(f"{path} has mode {modes[path]:04o}")
+        if mode & 0o077:
+            told.append(f"{path} has mode {mode:04o}")
     return told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from k3s_tui.procedure import report
 from k3s_tui.profile.store import CA_KEY, Store
 from tests.faults.canaries import Canary, Nest, word
 from tests.faults.execs import Started, of_pid_namespace, watched
-from tests.faults.tally import FULL
+from tests.faults.tally import FULL, amount
 from tests.lab.containers import Container
 from tests.lab.lab import Lab
 from tests.lab.product import Done, Product
@@ -29,6 +30,18 @@ WRONG = "given wrongly"
 """Canaries that were typed or stored where they do not fit: as secret as the right ones."""
 
 SECRETS_FILE = "/etc/rancher/k3s/config.yaml.d/50-secrets.yaml"
+
+KILLS = (
+    ("line", "k3s-server-1/servers/k3s"),
+    ("step-started", "k3s-server-1/verification/datastore-login"),
+    ("step-started", "k3s-server-2/servers/k3s"),
+    ("step-started", "k3s-agent/agents/k3s"),
+    ("step-started", "laptop/kubeconfig"),
+)
+"""Where the tool is killed: the first one in every run, the others in `make faults`."""
+
+Found = dict[str, tuple[set[str], int]]
+"""Files of a host that hold canaries: which, and the file's mode."""
 
 
 class HauntedProduct(Product):
@@ -73,8 +86,10 @@ class Haunted:
     screens: Path = Path()
     """Every byte that the wizard sent to its terminal."""
     report: Path = Path()
-    resources: dict[str, str] = field(default_factory=dict)
-    """The limits of a running tool, and its own words and environment."""
+    told: str = ""
+    """The words and the environment of a running tool."""
+    left: dict[str, dict[str, Found]] = field(default_factory=dict)
+    """By where the tool was killed, and host: what was there then."""
 
     @property
     def hosts(self) -> Mapping[str, Container]:
@@ -142,12 +157,19 @@ def _runs(haunted: Haunted) -> None:
     runs["wrong passphrase"] = product.apply()
     product.passphrase.write_text(given[PASSPHRASE] + "\n")
 
-    with running(product) as run:
-        run.until_event("line", "k3s-server-1/servers/k3s")
-        for name in ("cmdline", "environ", "limits"):
-            haunted.resources[name] = Path(f"/proc/{run.process.pid}/{name}").read_text()
-        run.send(signal.SIGKILL)
-        runs["killed"] = run.ended(10)
+    for kind, step in KILLS[: amount(1, len(KILLS))]:
+        with running(product) as run:
+            run.until_event(kind, step)
+            haunted.told = "".join(
+                Path(f"/proc/{run.process.pid}/{name}").read_text()
+                for name in ("cmdline", "environ")
+            )
+            run.send(signal.SIGKILL)
+            killed = run.ended(10)
+        runs[f"killed at {step}"] = killed
+        haunted.left[step] = {
+            name: files_of(host, haunted.nest) for name, host in haunted.hosts.items()
+        }
 
     runs["apply"] = product.run("apply", product.profile, "--yes", "-v")
 
@@ -198,3 +220,20 @@ def _wizard(haunted: Haunted) -> Path:
 def _record(tty: Terminal, target: Path) -> None:
     """Write down all that the terminal is sent from now on."""
     tty._tmux("pipe-pane", f"cat >>{target}")
+
+
+def files_of(host: Container, nest: Nest) -> Found:
+    """Files of a host that hold a canary, also what is in memory only."""
+    root = Path(f"/proc/{host.init}/root")
+    tops = {
+        host.folder / "layers" / "upper": "",
+        host.folder / "rancher": "/var/lib/rancher",
+        **{root / top: f"/{top}" for top in ("run", "tmp", "dev/shm", "var/tmp")},
+    }
+    found: Found = {}
+    for top, prefix in tops.items():
+        # The journal is read by its own tool, which undoes its compression.
+        for path, names in nest.below(top, but=[Path("journal")]).items():
+            mode = stat.S_IMODE(path.lstat().st_mode)
+            found[f"{prefix}/{path.relative_to(top)}"] = (names, mode)
+    return found

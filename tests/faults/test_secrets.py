@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
+import re
 import shlex
 import signal
 import stat
-import subprocess
 import tarfile
 import urllib.parse
 from collections.abc import Iterator
@@ -18,7 +18,6 @@ from tests.faults import haunted as h
 from tests.faults.canaries import Canary, Nest, strange, word
 from tests.faults.haunted import Haunted
 from tests.faults.tally import FULL, Row, Tally
-from tests.lab.containers import Container
 from tests.lab.lab import Lab
 
 SERVER = {
@@ -65,10 +64,11 @@ def clean(row: Row, found: object) -> None:
 def test_the_runs_ended_as_they_should(haunted: Haunted) -> None:
     """A search after runs that did something else would find nothing, and mean nothing."""
     statuses = {name: done.status for name, done in haunted.runs.items()}
+    killed = {statuses.pop(name) for name in [*statuses] if name.startswith("killed")}
+    assert killed == {-signal.SIGKILL}
     assert statuses == {
         "wrong sudo password": 4,
         "wrong passphrase": 4,
-        "killed": -signal.SIGKILL,
         "apply": 0,
         "wrong database password": 6 if FULL else 0,
         "another cluster's token": 5,
@@ -92,9 +92,11 @@ def test_no_secret_is_in_a_file_of_the_laptop(haunted: Haunted, row: Row) -> Non
     folder = haunted.product.folder
     assert list(folder.rglob("events.jsonl")) and haunted.report.is_file()
     found = haunted.nest.below(folder)
-    modes = {str(p.relative_to(folder)): stat.S_IMODE(p.stat().st_mode) for p in found}
-    named = {str(path.relative_to(folder)): names for path, names in found.items()}
-    clean(row, strange(named, LAPTOP, modes))
+    named = {
+        str(path.relative_to(folder)): (names, stat.S_IMODE(path.stat().st_mode))
+        for path, names in found.items()
+    }
+    clean(row, strange(named, LAPTOP))
     assert named.keys() == LAPTOP.keys()
     clean(row, haunted.nest.below(Path("/var/tmp"), Path("/dev/shm"), Path("/var/crash")))
     mine = [path for path in Path("/tmp").glob("k3s-tui*") if path.is_dir()]
@@ -109,8 +111,8 @@ def test_the_report_says_something_and_no_secret(haunted: Haunted, row: Row) -> 
 
 
 def test_no_secret_is_in_the_process_of_the_tool(haunted: Haunted, row: Row) -> None:
-    assert "k3s_tui" in haunted.resources["cmdline"]
-    clean(row, haunted.nest.within(haunted.resources["cmdline"] + haunted.resources["environ"]))
+    assert "k3s_tui" in haunted.told and "K3S_TUI_PASSPHRASE_FILE" in haunted.told
+    clean(row, haunted.nest.within(haunted.told))
 
 
 def test_no_program_on_a_host_was_given_a_secret(haunted: Haunted, row: Row) -> None:
@@ -127,11 +129,43 @@ def test_secrets_are_only_in_files_that_are_made_for_them(
     haunted: Haunted, row: Row, name: str
 ) -> None:
     host = haunted.hosts[name]
-    found = files_of(host, haunted.nest)
-    modes = {path: mode_of(host, path) for path in found}
-    clean(row, strange(found, ALLOWED[name], modes))
+    found = h.files_of(host, haunted.nest)
+    clean(row, strange(found, ALLOWED[name]))
     ours = {path for path in ALLOWED[name] if path.startswith("/etc/")}
     assert ours <= found.keys(), "the search does not find what is there"
+
+
+def test_a_killed_run_leaves_secrets_nowhere_else(haunted: Haunted, row: Row) -> None:
+    """What it did not end lies beside its target, and is as well kept."""
+    assert haunted.left
+    for hosts in haunted.left.values():
+        for name, found in hosts.items():
+            clean(row, strange(_targets(found), ALLOWED[name]))
+
+
+def _targets(found: h.Found) -> h.Found:
+    """As if what lies beside a target lay there: `.k3s-tui.Xyz123`, `.NAME.k3s-tui.new`."""
+    beside = re.escape(str(Path(h.SECRETS_FILE).parent)) + r"/\.(k3s-tui\.\w{6}|.+\.k3s-tui\.\w+)"
+    return {
+        (h.SECRETS_FILE if re.fullmatch(beside, path) else path): what
+        for path, what in found.items()
+    }
+
+
+def test_temporary_files_lie_where_nobody_else_can_write(haunted: Haunted) -> None:
+    """Each that a script asked for on a host is in a folder of root, or of its file's own user."""
+    asked = {
+        command.split()[-1].rpartition("/")[0]
+        for command in haunted.started.commands
+        if command.startswith("mktemp ") and ".k3s-tui." in command
+    }
+    assert {"/etc", "/etc/rancher/k3s/config.yaml.d", "/usr/local/bin"} <= asked
+    for host in haunted.hosts.values():
+        for folder in asked:
+            told = host.sh(f"[ ! -d {folder} ] || stat -L -c '%U %a' {folder}").split()
+            if told:
+                owners = {"root", "postgres"} if "postgresql" in folder else {"root"}
+                assert told[0] in owners and not int(told[1], 8) & 0o022, (folder, told)
 
 
 @pytest.mark.parametrize("name", ALLOWED)
@@ -183,30 +217,7 @@ def test_the_search_finds_a_secret_in_every_form(
     assert [
         text for text in haunted.started.commands if text.startswith("logger") and planted in text
     ]
-    assert files_of(host, nest).keys() >= {"/tmp/planted/script", "/run/planted"}
+    assert h.files_of(host, nest).keys() >= {"/tmp/planted/script", "/run/planted"}
     assert nest.within(host.sh("journalctl --no-pager -o export --sync; journalctl -o export"))
     host.sh("rm -r /tmp/planted /run/planted")
     row.injected = row.survived = len(forms) + 5
-
-
-def files_of(host: Container, nest: Nest) -> dict[str, set[str]]:
-    """Files of a host that hold a canary, also what is in memory only."""
-    root = Path(f"/proc/{host.init}/root")
-    tops = {
-        host.folder / "layers" / "upper": "",
-        host.folder / "rancher": "/var/lib/rancher",
-        **{root / top: f"/{top}" for top in ("run", "tmp", "dev/shm", "var/tmp")},
-    }
-    found: dict[str, set[str]] = {}
-    for top, prefix in tops.items():
-        # The journal is read by its own tool, which undoes its compression.
-        for path, names in nest.below(top, but=[Path("journal")]).items():
-            found[f"{prefix}/{path.relative_to(top)}"] = names
-    return found
-
-
-def mode_of(host: Container, path: str) -> int:
-    said = subprocess.run(
-        host.enter("stat", "-c", "%a", path), capture_output=True, check=True, text=True
-    )
-    return int(said.stdout, 8)
