@@ -57,6 +57,11 @@ exec "$@"
 _VERSION = r"v-\d{8}T\d{6}Z-[0-9a-f]{8}"
 
 
+def held(root: Path, host: str) -> Path:
+    """While it exists, the durable job of that host goes on."""
+    return root / host / "mnt" / "held"
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a run ended: `status` is negative for a signal; `events` are those it wrote down."""
@@ -128,6 +133,8 @@ class Fleet:
             (self.root / name / "mnt" / "systemd").mkdir()
             (self.root / name / "mnt" / "hosts").write_text("127.0.0.1 localhost\n")
             (self.root / name / "mnt" / "pg_hba.conf").write_text("local all all peer\n")
+        for name in ("postgres", "nginx"):
+            held(self.root, name).touch()
         shutil.rmtree(self.laptop, ignore_errors=True)
         self.laptop.mkdir()
 
@@ -192,7 +199,10 @@ class Fleet:
             for path in sorted(top.rglob("*")):
                 relative = re.sub(_VERSION, "v-*", str(path.relative_to(top)))
                 if not re.match(r"run/|run$|acts$|systemd/", relative):
-                    found[f"{name}:{relative}"] = _told(path, relative)
+                    place = f"{name}:{relative}"
+                    while place in found:  # one more version is one too many
+                        place += " again"
+                    found[place] = _told(path, relative)
         return found
 
     def moved(self) -> dict[str, int]:

@@ -16,7 +16,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from k3s_tui.core.contract import LAPTOP, Host
-from k3s_tui.core.events import AnyEvent
+from k3s_tui.core.events import AnyEvent, Line
 from k3s_tui.core.secret import Redactor
 from k3s_tui.engine.connection import Connection, close_all, open_all
 from k3s_tui.engine.lock import RunIdentity
@@ -28,6 +28,7 @@ from k3s_tui.hosts.local import local_transport
 from k3s_tui.hosts.ssh import Connector
 from k3s_tui.hosts.target import Target
 from k3s_tui.hosts.transport import Transport
+from tests.faults.fleet import held
 from tests.faults.fleet_steps import authority_of, steps
 
 
@@ -39,6 +40,8 @@ async def apply(root: Path, kill_at: int) -> bool:
     def kill(event: AnyEvent) -> None:
         if event.seq == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
+        if isinstance(event, Line) and event.text.startswith("unpacking"):
+            held(root, event.host).unlink(missing_ok=True)
 
     recorder.subscribe(kill)
     async with AsyncExitStack() as stack:

@@ -22,10 +22,12 @@ from k3s_tui.resources.package import Packages
 from k3s_tui.resources.service import Service
 from k3s_tui.resources.started import Started
 
+# At work until a run has seen it begin and lived on: one that comes after a kill finds it there.
 _INSTALL = """\
 for package; do
     echo "unpacking $package" >&2
-    sleep 0.1
+    tries=0
+    while [ -e /mnt/held ] && [ $tries -lt 600 ]; do tries=$((tries + 1)); sleep 0.05; done
     echo "install $package" >>/mnt/acts
     echo "setting up $package" >&2
     : >"/mnt/package-$package"
