@@ -99,7 +99,8 @@ class SecretField(Field):
             )
         if self._way == "type" and not self.query(".own"):
             retype = Button(_("Type it …"), classes="retype", compact=True)
-            yield Horizontal(Static(classes="status"), retype, classes="own")
+            status = Static(plain(self._status()), classes="status")
+            yield Horizontal(status, retype, classes="own")
 
     def _ways(self) -> Iterator[tuple[Way, str]]:
         store = secrets_file(self._draft.path)
@@ -115,7 +116,7 @@ class SecretField(Field):
     def _reference_text(self) -> str:
         """What stands in the profile, unless it may be the secret itself."""
         value = self._draft.get(self.place)
-        if self._way != "refer" or _is_literal(value):
+        if self._way_of(value) != "refer" or _is_literal(value):
             return ""
         return sanitize(str(value))
 
