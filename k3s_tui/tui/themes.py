@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from textual.color import Color, ColorParseError
+from textual.css.errors import StylesheetError
+from textual.css.stylesheet import Stylesheet
+from textual.css.tokenizer import TokenError
 from textual.theme import BUILTIN_THEMES, Theme
 
 DEFAULT = "k3s-dark"
@@ -18,6 +22,7 @@ DEFAULT = "k3s-dark"
 
 SHIPPED = Path(str(files("k3s_tui") / "themes"))
 
+_VALUE = re.compile(r"[#%(),. \w-]*[#%\w)][#%(),. \w-]*", re.ASCII)
 _TEXTS = {"name"}
 _SWITCHES = {"dark"}
 _NUMBERS = {"luminosity_spread", "text_alpha"}
@@ -104,6 +109,8 @@ def _check(key: str, value: Any) -> None:
     if key == "variables":
         if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
             raise BadTheme("'variables' must be a table of texts")
+        for name, text in value.items():
+            _check_variable(name, text)
         return
     if key in _SWITCHES:
         right = isinstance(value, bool)
@@ -118,3 +125,17 @@ def _check(key: str, value: Any) -> None:
             Color.parse(value)
         except ColorParseError:
             raise BadTheme(f"{key!r} is no colour: {value!r}") from None
+
+
+def _check_variable(name: str, value: str) -> None:
+    """Textual puts it into its style sheets unseen, and ends when one makes no sense any more."""
+    kind = "text-style" if "style" in name else "color"
+    sheet = Stylesheet(variables={"value": value})
+    sheet.add_source(f"* {{ {kind}: $value; }}")
+    try:
+        if not _VALUE.fullmatch(value):
+            raise ValueError
+        sheet.parse()
+    except (StylesheetError, TokenError, ValueError):
+        what = "text style" if kind == "text-style" else "colour"
+        raise BadTheme(f"the variable {name!r} is no {what}: {value!r}") from None

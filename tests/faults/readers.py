@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
+from textual.css.stylesheet import Stylesheet
 
 from k3s_tui.core.events import Line
 from k3s_tui.core.secret import Redactor, Secret
@@ -24,12 +26,13 @@ from k3s_tui.pki import inspect, judge
 from k3s_tui.pki.authority import Authority
 from k3s_tui.pki.profiles import datastore_client
 from k3s_tui.procedure import history, report
-from k3s_tui.profile import hostlines, lockfile, sshconfig, store
+from k3s_tui.profile import bundle, hostlines, lockfile, sshconfig, store
 from k3s_tui.profile import load as profiles
 from k3s_tui.profile.conceal import concealed
 from k3s_tui.profile.problem import ProfileInvalid
 from k3s_tui.profile.secrets import read_secret_file
 from k3s_tui.tui import progress, themes
+from k3s_tui.tui.app import STYLES
 from k3s_tui.tui.widgets.log_buffer import LogBuffer
 from tests.faults import sealed
 from tests.faults.fuzzing import Read, Target
@@ -92,11 +95,27 @@ ops@db.example.org datastore
 """
 
 
+_STYLES = "\n".join(path.read_text() for path in sorted(STYLES.glob("*.tcss")))
+
 READERS = [
     *("profile", "lock file", "secret store, sealed", "secret store, opened", "secret file"),
-    *("theme", "event recording", "known_hosts", "ssh_config", "SSH key", "PEM", "pasted hosts"),
+    *(
+        "theme",
+        "event recording",
+        "known_hosts",
+        "ssh_config",
+        "SSH key",
+        "PEM",
+        "pasted hosts",
+        "bundle",
+    ),
 ]
 """Their names, known without making a sample."""
+
+SUMS = "".join(
+    f"{sha256(name.encode()).hexdigest()} {kind}{name}\n"
+    for name, kind in (("install.sh", " "), ("k3s", "*"), ("./images.tar.zst", " "))
+).encode()
 
 
 def readers(folder: Path) -> list[Target]:
@@ -121,6 +140,7 @@ def readers(folder: Path) -> list[Target]:
         Target("SSH key", _ssh_keys(), _ssh_key(folder)),
         Target("PEM", pems(), _pem),
         Target("pasted hosts", [PASTED], _pasted, _words(PASTED)),
+        Target("bundle", [SUMS], _bundle(folder / "bundle"), _words(SUMS)),
     ]
 
 
@@ -203,7 +223,10 @@ def _theme(folder: Path) -> Read:
         found = themes.load(own)
         assert len(found.themes) + len(found.warnings) == len(list(themes.SHIPPED.glob("*"))) + 1
         for theme in found.themes[3:]:
-            theme.to_color_system().generate()
+            colours = {**theme.to_color_system().generate(), **theme.variables}
+            sheet = Stylesheet(variables=colours)
+            sheet.add_source(_STYLES)
+            sheet.parse()
 
     return read
 
@@ -282,6 +305,24 @@ def _words_only(read: Callable[[], object]) -> None:
 
 def _pasted(data: bytes) -> None:
     hostlines.parse_lines(data.decode(errors="replace"))
+
+
+def _bundle(folder: Path) -> Read:
+    """The list of sums, and a script and a binary that are the list itself."""
+    folder.mkdir()
+    wanted = [
+        bundle.Wanted("script", ("install.sh",)),
+        bundle.Wanted("binary", ("k3s",), "amd64", "k3s-amd64"),
+        bundle.Wanted("images", ("images.tar.zst",), "amd64"),
+    ]
+
+    def read(data: bytes) -> None:
+        for name in (bundle.SUMS, "install.sh", "k3s", "images.tar.zst"):
+            (folder / name).write_bytes(data)
+        found = bundle.read(folder, wanted, "v1.36.3+k3s1")
+        assert all(found.faults) and msgspec.json.encode(found)
+
+    return read
 
 
 @cache

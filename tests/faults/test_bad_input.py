@@ -36,7 +36,7 @@ def targets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Target]:
 
 
 @pytest.mark.parametrize("name", READERS)
-@pytest.mark.timeout(3600 if FULL else 120)
+@pytest.mark.timeout(7200 if FULL else 300)
 def test_spoiled_samples(targets: dict[str, Target], name: str, tally: Tally) -> None:
     row = tally("P7", "mutated bytes, in process")
     until = time.monotonic() + (SECONDS if not FULL else 3000)
@@ -180,7 +180,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str, set[int]]] = {
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-@pytest.mark.timeout(3600 if FULL else 120)
+@pytest.mark.timeout(7200 if FULL else 300)
 def test_the_command(targets: dict[str, Target], name: str, tmp_path: Path, tally: Tally) -> None:
     words, file, exits = COMMANDS[name]
     cli, target = Cli(tmp_path), targets[name]

@@ -46,7 +46,7 @@ from tests.unit.procedure.test_cluster import _promised
 
 __all__ = ["every_shell", "server", "template"]
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(14_400 if FULL else 600)
 as_root = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0, reason="namespaces need root on Linux"
 )

@@ -161,3 +161,21 @@ def test_the_one_to_begin_with(environ: dict[str, str], name: str) -> None:
     assert themes.default_theme(environ) == name
     drawn = Console(force_terminal=True, _environ=environ).color_system
     assert (drawn == "standard") == (name == "ansi-dark")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("text-muted", "red; } * { color: blue"),
+        ("text-muted", "nonsense"),
+        ("block-cursor-text-style", "#ffffff"),
+        ("footer-background", ""),
+        ("footer-background", "$primary"),
+    ],
+)
+def test_a_variable_that_style_sheets_cannot_hold(tmp_path: Path, name: str, value: str) -> None:
+    own = f"name = 'own'\nprimary = '#fff'\n[variables]\n{name} = '{value}'\n"
+    (tmp_path / "own.toml").write_text(own)
+    found = themes.load(tmp_path)
+    assert "own" not in {theme.name for theme in found.themes}
+    assert len(found.warnings) == 1 and name in found.warnings[0]
