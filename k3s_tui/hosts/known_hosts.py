@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from k3s_tui.core import glob
 from k3s_tui.core.files import at_home
 
 DEFAULT_PORT = 22
@@ -139,7 +140,7 @@ def _matches(patterns: str, name: str) -> bool:
     matched = False
     for pattern in patterns.lower().split(","):
         negated = pattern.startswith("!")
-        if _glob(pattern.removeprefix("!")).fullmatch(name):
+        if glob.compiled(pattern.removeprefix("!")).fullmatch(name):
             if negated:
                 return False
             matched = True
@@ -155,9 +156,3 @@ def _hash_matches(hashed: str, name: str) -> bool:
     except ValueError:
         return False
     return version == "1" and hmac.compare_digest(found.digest(), expected)
-
-
-def _glob(pattern: str) -> re.Pattern[str]:
-    """Only `*` and `?` are special, unlike in fnmatch: `[host]:port` is literal."""
-    quoted = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
-    return re.compile(quoted)

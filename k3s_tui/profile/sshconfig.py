@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from k3s_tui.core import glob
+
 _LARGEST_FILE = 1 << 20
 _MOST_FILES = 64
 _MOST_HOSTS = 500
@@ -178,8 +180,7 @@ def _holds(condition: _Condition, alias: str) -> bool:
         return False
     matched = False
     for pattern in condition:
-        quoted = re.escape(pattern.removeprefix("!")).replace(r"\*", ".*").replace(r"\?", ".")
-        if re.fullmatch(quoted, alias):
+        if glob.compiled(pattern.removeprefix("!")).fullmatch(alias):
             if pattern.startswith("!"):
                 return False
             matched = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import subprocess
 import sys
 import time
@@ -16,10 +17,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from k3s_tui.core.errors import Exit, OperatorError
+from k3s_tui.hosts.known_hosts import KnownHosts
+from k3s_tui.profile import sshconfig
 from k3s_tui.profile.load import parse
 from tests.faults import sealed
 from tests.faults.fuzzing import Target, attempt, mutated
-from tests.faults.readers import LOCK, READERS, STORE, readers
+from tests.faults.readers import KEY, LOCK, READERS, STORE, readers
 from tests.faults.tally import FULL, Tally, amount
 from tests.unit.profile.documents import TEXT
 
@@ -58,6 +61,20 @@ def test_a_fault_would_be_found() -> None:
     found = next(filter(None, (attempt(fragile, number) for number in range(2000))))
     assert isinstance(found.error, IndexError) and b"\x00" in found.data
     assert found.data == mutated(found.number, fragile)
+
+
+@pytest.mark.parametrize("stars", ["*" * 40, "*a" * 30, "a*" * 30 + "b", "?*" * 30 + "!"])
+def test_patterns_of_many_stars_come_to_an_end(stars: str, tmp_path: Path, tally: Tally) -> None:
+    """A search that tried every way would still be at it when the sun is gone."""
+    name = "a" * 63
+    assert KnownHosts.parse(f"{stars} {KEY}").find(name) is not None
+    (tmp_path / "config").write_text(f"Host {name}\nHost {stars}\n  Port 23\n")
+    (host,) = sshconfig.read_hosts(tmp_path / "config", tmp_path).hosts
+    row = tally("P7", "patterns of many stars")
+    row.injected += 1
+    matches = fnmatch.fnmatchcase(name, stars)
+    assert (host.port == 23) == matches
+    row.survived += 1
 
 
 # -- by structure: a document that TOML allows, with anything at any place -------------------------
