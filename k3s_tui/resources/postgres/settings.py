@@ -31,9 +31,11 @@ select json_build_object(
                     'error', case when s.context = 'postmaster' then '' else coalesce(f.error, '')
                              end) order by f.seqno), '[]')
                 from pg_file_settings f left join pg_settings s using (name)
-                where f.error is not null or f.name = any (string_to_array(:'names', ','))));
+                where (f.error is not null and f.sourcefile is not null)
+                    or f.name = any (string_to_array(:'names', ','))));
 """
-# A setting that needs a restart counts as an error in `pg_file_settings` until it has had one.
+# A setting that needs a restart counts as an error in `pg_file_settings` until it has had one; one
+# that has vanished from all files, as with our own file, is an error of no file.
 
 _INCLUDE = re.compile(r"^\s*include(_dir|_if_exists|)\s*=?\s*'([^']+)'", re.MULTILINE)
 

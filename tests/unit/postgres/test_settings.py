@@ -135,6 +135,17 @@ async def test_drift_is_mended(hands: LocalHands, server: Server) -> None:
     assert "-ssl = off" in change.diff
 
 
+async def test_a_deleted_file_is_put_back(hands: LocalHands, server: Server) -> None:
+    """PostgreSQL calls what vanished, and takes a restart, an error: of no file and no line."""
+    settings = wanted(server, fresh_tls(server), "127.0.0.7")
+    await hands.settle(settings)
+    text = Path(settings.drop_in).read_text()
+    Path(settings.drop_in).unlink()
+    change = await hands.settle(settings)
+    assert change.summary.startswith(f"write {settings.drop_in}")
+    assert Path(settings.drop_in).read_text() == text
+
+
 async def test_a_stricter_protocol_is_left(hands: LocalHands, server: Server) -> None:
     with server.config_file.open("a") as conf:
         conf.write("ssl_min_protocol_version = 'TLSv1.3'\n")
