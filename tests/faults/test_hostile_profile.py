@@ -32,10 +32,14 @@ from k3s_tui.profile.load import parse
 from k3s_tui.profile.model import Profile
 from k3s_tui.profile.problem import ProfileInvalid
 from k3s_tui.profile.reference import SecretRef
+from k3s_tui.resources.block import Block
 from k3s_tui.resources.k3s import config
+from k3s_tui.resources.k3s.service import K3sService
 from k3s_tui.resources.postgres import scram
+from k3s_tui.resources.postgres.access import Access
 from k3s_tui.resources.postgres.psql import AS_POSTGRES, Psql
 from k3s_tui.resources.postgres.role import Role
+from k3s_tui.resources.service import Service
 from tests.faults.sandbox import CANARY, SHELLS, Sandbox
 from tests.faults.tally import FULL, Tally, amount
 from tests.unit.hands import LocalHands
@@ -229,14 +233,32 @@ def promised(step: Step[Any]) -> Any:
     return BUNDLE if step.id == "laptop/preflight/bundle" else _promised(step)
 
 
-async def said(profile: Profile) -> list[tuple[str, bytes]]:
-    """Every script, with its input, that the procedure of this profile has for its hosts."""
+def placed(check: Any) -> Iterator[str]:
+    """What a step writes into files of nginx, systemd, PostgreSQL and the resolver."""
+    match check:
+        case Block():
+            yield check.body
+        case Access():
+            yield check.block()
+        case Service():
+            yield from (f.raw.decode() for f in check.files if not f.path.endswith(".yaml"))
+        case K3sService():
+            yield from placed(check.service)
+
+
+async def said(profile: Profile, *, loaded: bool = True) -> list[tuple[str, bytes]]:
+    """Every script, with its input, that the procedure of this profile has for its hosts.
+
+    `loaded`: it came through the loader, so that no other program's file holds a hostile word.
+    """
     here = site(profile)
     states = States()
     found: list[tuple[str, bytes]] = []
     probes: dict[str, list[str]] = {}
     for step in ordered((*cluster.build(here), *cluster.prove(here))):
         check = build(step, states)
+        for text in placed(check) if loaded else ():
+            assert "canary" not in text and "trust" not in text, f"{step.id}: {text}"
         states.put(step, promised(step))
         hands = Overheard(step.host)
         ask = check.probe().ask
@@ -368,12 +390,12 @@ async def test_behind_the_loader_nothing_runs_either(
             row.injected += 1
             try:
                 both = bypassed(together, place, value)
-                await said(both)
+                await said(both, loaded=False)
                 together = both
             except (ValueError, OperatorError, LookupError):
                 pass  # refused
             row.survived += 1
-        scripts |= set(await said(together))
+        scripts |= set(await said(together, loaded=False))
     assert any(SING in text for text, _ in scripts), "no value reached a script"
     listen(sandboxes, scripts)
 
@@ -471,3 +493,15 @@ def test_passwords_of_the_secrets_file_are_yaml() -> None:
         assert yaml.safe_load(config.agent_secrets(password).reveal()) == {
             "token": password.reveal()
         }
+
+
+def test_lines_of_pg_hba() -> None:
+    """Behind the loader's back: a name is one word of one line, or refused."""
+    for value in VALUES:
+        wanted = Access(Psql(), "/hba", value, "k3s", ("10.0.0.1",))
+        plain_lines = Access(Psql(), "/hba", "k3s", "k3s", ("10.0.0.1",)).block().count("\n")
+        if value.isprintable():
+            assert wanted.block().count("\n") == plain_lines
+        else:
+            with pytest.raises(ValueError, match="cannot hold"):
+                wanted.block()

@@ -172,6 +172,8 @@ def _name(name: str) -> str:
     """A database or role in pg_hba's quoting, which takes a keyword its meaning away."""
     if re.fullmatch(r"[a-z_][a-z0-9_]*", name) and name not in _KEYWORDS:
         return name
+    if not name.isprintable():
+        raise ValueError(f"a line of pg_hba.conf cannot hold {name!r}")
     return '"' + name.replace('"', '""') + '"'
 
 
