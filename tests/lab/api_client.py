@@ -15,19 +15,38 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 
-def get(kubeconfig: str, path: str) -> str:
-    """The body of the answer."""
-    fields = dict(re.findall(r"([\w-]+): (\S+)\s*$", Path(kubeconfig).read_text(), re.MULTILINE))
-    context = ssl.create_default_context(cadata=_pem(fields["certificate-authority-data"]))
-    with tempfile.NamedTemporaryFile("w") as pair:
-        pair.write(_pem(fields["client-certificate-data"]) + _pem(fields["client-key-data"]))
-        pair.flush()
-        context.load_cert_chain(pair.name)
-    server = urlsplit(fields["server"])
-    assert server.hostname
-    client = http.client.HTTPSConnection(server.hostname, server.port, timeout=5, context=context)
-    client.request("GET", path)
-    return client.getresponse().read().decode()
+class Api:
+    """The API that a kubeconfig leads to; every request has a connection of its own."""
+
+    def __init__(self, kubeconfig: str) -> None:
+        text = Path(kubeconfig).read_text()
+        fields = dict(re.findall(r"([\w-]+): (\S+)\s*$", text, re.MULTILINE))
+        self._context = ssl.create_default_context(
+            cadata=_pem(fields["certificate-authority-data"])
+        )
+        with tempfile.NamedTemporaryFile("w") as pair:
+            pair.write(_pem(fields["client-certificate-data"]) + _pem(fields["client-key-data"]))
+            pair.flush()
+            self._context.load_cert_chain(pair.name)
+        self._server = urlsplit(fields["server"])
+
+    def ask(self, method: str, path: str, body: str | None = None) -> tuple[int, str]:
+        """Status and body of the answer, which must come within five seconds.
+
+        Raises:
+            OSError, http.client.HTTPException: no answer.
+        """
+        assert self._server.hostname
+        client = http.client.HTTPSConnection(
+            self._server.hostname, self._server.port, timeout=5, context=self._context
+        )
+        try:
+            kind = {"Content-Type": "application/json"} if body else {}
+            client.request(method, path, body, kind)
+            answer = client.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            client.close()
 
 
 def _pem(encoded: str) -> str:
@@ -35,4 +54,4 @@ def _pem(encoded: str) -> str:
 
 
 if __name__ == "__main__":
-    print(get(sys.argv[1], sys.argv[2]))
+    print(Api(sys.argv[1]).ask("GET", sys.argv[2])[1])

@@ -20,6 +20,7 @@ from .datastore import Conflict, DatabaseError, Datastore
 _HEALTH = ("/readyz", "/livez", "/healthz")
 _NODES = "/api/v1/nodes"
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/"
+_CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
 _EMPTY_LISTS = {
     "/api/v1/pods": "PodList",
     "/api/v1/namespaces/kube-system/pods": "PodList",
@@ -184,6 +185,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._json({"kind": "Lease", "metadata": {"name": name}})
             else:
                 self._not_found("nodes", name)
+        elif path == _CONFIGMAPS and who == ADMIN and self.command in ("GET", "POST"):
+            self._configmaps()
         elif path in _EMPTY_LISTS and self.command == "GET":
             self._json(
                 {"kind": _EMPTY_LISTS[path], "metadata": {"resourceVersion": ""}, "items": []}
@@ -225,6 +228,19 @@ class _Handler(BaseHTTPRequestHandler):
                 self._json(node)
                 return
         self._not_found("nodes", name)
+
+    def _configmaps(self) -> None:
+        """An object that nothing else reads: written to the datastore before it is acknowledged."""
+        datastore, below = self._state.datastore, "/registry/configmaps/default/"
+        if self.command == "POST":
+            value = json.loads(self._body)
+            datastore.create(below + value["metadata"]["name"], json.dumps(value).encode())
+            self._json(value, 201)
+        else:
+            items = [json.loads(row.value) for row in datastore.below(below)]
+            self._json(
+                {"kind": "ConfigMapList", "apiVersion": "v1", "metadata": {}, "items": items}
+            )
 
     def _not_found(self, kind: str, name: str) -> None:
         self._status(404, "NotFound", f'{kind} "{name}" not found')
