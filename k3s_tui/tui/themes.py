@@ -137,5 +137,4 @@ def _check_variable(name: str, value: str) -> None:
             raise ValueError
         sheet.parse()
     except (StylesheetError, TokenError, ValueError):
-        what = "text style" if kind == "text-style" else "colour"
-        raise BadTheme(f"the variable {name!r} is no {what}: {value!r}") from None
+        raise BadTheme(f"the variable {name!r} is no {kind}: {value!r}") from None
