@@ -33,8 +33,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["tally"] = [asdict(row) for row in tally.SESSION.rows]
-    elif tally.FULL and exitstatus == 0:
-        # A page of a run that failed, or of a slice, would say less than it seems to.
+    elif tally.FULL and exitstatus == 0 and session.config.args == ["tests/faults"]:
+        # A page of a run that failed, or of a part, would say less than it seems to.
         tally.REPORT.write_text(tally.report(tally.SESSION))
 
 
