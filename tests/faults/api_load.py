@@ -66,8 +66,8 @@ class Load:
             self.acknowledged.add(name)
         self._tell({"at": time.monotonic(), "write": not number % 2, "why": why})
 
-    def lost(self) -> list[str]:
-        """The acknowledged writes that are not there."""
+    def lost(self, written: set[str]) -> list[str]:
+        """Those of these writes that are not there."""
         deadline = time.monotonic() + 30
         while True:
             try:
@@ -79,7 +79,7 @@ class Load:
                     raise
             time.sleep(0.5)
         there = {item["metadata"]["name"] for item in json.loads(body)["items"]}
-        return sorted(self.acknowledged - there)
+        return sorted(written - there)
 
     def _tell(self, what: dict[str, object]) -> None:
         with self._told:
@@ -96,7 +96,11 @@ def main() -> None:
     threading.Thread(target=until_told, daemon=True).start()
     load = Load(Api(sys.argv[1]), sys.argv[2])
     load.go(stop)
-    load._tell({"acknowledged": len(load.acknowledged), "lost": load.lost()})
+    lost = load.lost(load.acknowledged)
+    never = f"{sys.argv[2]}-never"
+    # Whoever finds nothing lost must be able to.
+    assert load.lost({never}) == [never]
+    load._tell({"acknowledged": len(load.acknowledged), "lost": lost})
 
 
 if __name__ == "__main__":
