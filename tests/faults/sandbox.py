@@ -15,11 +15,41 @@ CANARY = "/canary"
 
 SHELLS = ("dash", "busybox")
 
-_RECORDED = (
-    "curl wget systemctl nginx k3s kubectl openssl apt-get dpkg dpkg-query rpm dnf apk pacman ip ss"
-    " journalctl flock psql pg_isready pg_lsclusters pg_ctlcluster systemd-run runcon restorecon"
-    " getenforce sync chown timedatectl update-ca-certificates install.sh nproc getent"
-).split()
+_RECORDED = [
+    "curl",
+    "wget",
+    "systemctl",
+    "nginx",
+    "k3s",
+    "kubectl",
+    "openssl",
+    "apt-get",
+    "dpkg",
+    "dpkg-query",
+    "rpm",
+    "dnf",
+    "apk",
+    "pacman",
+    "ip",
+    "ss",
+    "journalctl",
+    "flock",
+    "psql",
+    "pg_isready",
+    "pg_lsclusters",
+    "pg_ctlcluster",
+    "systemd-run",
+    "runcon",
+    "restorecon",
+    "getenforce",
+    "sync",
+    "chown",
+    "timedatectl",
+    "update-ca-certificates",
+    "install.sh",
+    "nproc",
+    "getent",
+]
 
 _RECORD = """\
 #!/bin/sh
