@@ -271,7 +271,8 @@ class Wizard(App[int]):
     def show_finish(self) -> None:
         from k3s_tui.tui.screens.finish import FinishScreen
 
-        self._show(FinishScreen())
+        assert self.run_controller is not None
+        self._show(FinishScreen(self.run_controller))
 
     @property
     def current_step(self) -> str:

@@ -97,6 +97,11 @@ class FinishScreen(Page):
         "explains this run to others; it holds no secret, but names and addresses of hosts."
     )
 
+    def __init__(self, run: Watched) -> None:
+        """`run` has ended.  The next one may begin while this screen is still there."""
+        super().__init__()
+        self.run = run
+
     def compose(self) -> ComposeResult:
         yield TitleBar()
         with VerticalScroll(id="body"):
@@ -124,12 +129,6 @@ class FinishScreen(Page):
         self.query_one("#quit" if self.succeeded else "#retry").focus()
         if self.run.error is not None:
             self.action_report()
-
-    @property
-    def run(self) -> Watched:
-        run = self.wizard.run_controller
-        assert run is not None and run.progress.done is not None
-        return run
 
     @property
     def exit(self) -> int:

@@ -71,7 +71,8 @@ class ModeField(Field):
     def _told(self, mode: tuple[str, str]) -> str:
         value, label = mode
         sign = "(x)" if self._chosen == value else "( )"
-        return f"{sign} {_(label)}: {_('comes with a later version')}"
+        later = _("comes with a later version")
+        return f"{sign} {_(label)}: {later}"
 
 
 class _Mode(Static):
