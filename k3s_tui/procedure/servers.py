@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Any
 
 from k3s_tui.core.contract import Step
@@ -26,6 +27,7 @@ from k3s_tui.resources.k3s.cluster_ca import ClusterCa
 from k3s_tui.resources.k3s.foreign import NoForeignK3s
 from k3s_tui.resources.k3s.nodes import NodeReady
 from k3s_tui.resources.k3s.service import server_service
+from k3s_tui.resources.k3s.unchanged import Unchanged
 from k3s_tui.resources.started import Started
 
 FOLDER = "/etc/k3s-tui/datastore"
@@ -93,6 +95,11 @@ def _server(
     secrets = config.server_secrets(
         site.credentials.token, site.credentials.agent_token, _endpoint(site)
     )
+    unchanged: Step[Any] = Step(
+        f"{name}/preflight/unchanged",
+        here,
+        Unchanged(public, _endpoint(site), site.credentials.agent_token, nonce=token_hex(16)),
+    )
     service: Step[Any] = Step(
         f"{name}/servers/k3s",
         here,
@@ -102,7 +109,7 @@ def _server(
             port=site.api_port,
             inputs=(seen[binary].digest, seen[ca].digest, seen[certificate].fingerprint),
         ),
-        (theirs, *source.needs[name], *entry, ca, certificate, proof, pair, *before),
+        (theirs, unchanged, *source.needs[name], *entry, ca, certificate, proof, pair, *before),
         within=700,
     )
     started = Step(f"{name}/servers/started", here, Started("k3s.service"), (service,))
@@ -119,7 +126,7 @@ def _server(
         (service, started),
         within=300,
     )
-    return (theirs, *entry, ca, certificate, proof, pair, service, started, ready)
+    return (theirs, unchanged, *entry, ca, certificate, proof, pair, service, started, ready)
 
 
 def foreign(name: str) -> Step[Any]:

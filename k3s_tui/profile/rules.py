@@ -22,6 +22,9 @@ COUNTING = frozenset({"no-server", "one-server", "no-datastore", "no-loadbalance
 _AGENT_PORTS = (6443, 6444)
 """An agent, too, listens: on its loopback, for its kubelet and its proxy."""
 
+_SERVER_PORTS = (6444, 10010, 10248, 10249, 10250, 10256, 10257, 10258, 10259)
+"""Besides its API's, a server has these: its API server's own on 6444, among others."""
+
 _KUBELET_PORT = 10250
 _RESERVED_NAMES = {"laptop": "it is how k3s-tui calls the machine it runs on"}
 _RESERVED_IN_POSTGRES = {
@@ -265,7 +268,7 @@ def ports(profile: Profile) -> Iterator[ProfileProblem]:
     for name, host in profile.hosts.items():
         taken = {profile.ssh_port(name): "SSH"}
         if "server" in host.roles:
-            taken |= {profile.api_port: "the K3s server", _KUBELET_PORT: "the kubelet"}
+            taken |= dict.fromkeys((profile.api_port, *_SERVER_PORTS), "the K3s server")
         if "agent" in host.roles:
             taken |= dict.fromkeys(_AGENT_PORTS, "the K3s agent") | {_KUBELET_PORT: "the kubelet"}
         for role, section, port in (

@@ -262,6 +262,16 @@ def test_a_balancer_on_a_k3s_host_needs_another_port() -> None:
     assert moved.warnings == []
 
 
+@pytest.mark.parametrize("port", [6443, 6444, 10250, 10257])
+def test_a_balancer_beside_a_server_keeps_off_its_ports(port: int) -> None:
+    text = changed((NGINX, ""), ('["server"]', '["server", "loadbalancer"]'))
+    text = text.replace('address = "10.161.129.118"', 'address = "10.161.129.54"')
+    (problem,) = problems(text.replace("port = 6443", f"port = {port}"))
+    assert problem.code == "port-conflict"
+    assert f"cannot listen on port {port}: the K3s server does" in problem.message
+    assert parse(text.replace("port = 6443", "port = 7443"), "x").warnings == []
+
+
 def test_a_foreign_registration_address_is_a_warning() -> None:
     text = changed((BALANCER, BALANCER.replace("10.161.129.118", "10.161.129.99")))
     (warning,) = parse(text, "x").warnings
