@@ -21,8 +21,14 @@ from tests.lab.lab import Lab, in_use
 _LAB = Path(__file__).parent / "lab"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give tests on the lab time for its first start, which fills the caches."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only ``make faults`` has the time for, and give tests on the lab time for its
+    first start, which fills the caches.
+    """
+    long = [item for item in items if not tally.FULL and item.get_closest_marker("full")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
     for item in items:
         on_lab = _LAB in item.path.parents or "lab" in getattr(item, "fixturenames", ())
         if on_lab and item.get_closest_marker("timeout") is None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.faults import audit, trees
 from tests.faults.killing import Point, kill_at, points
-from tests.faults.tally import FULL, Row, Tally, amount
+from tests.faults.tally import Row, Tally, amount
 from tests.faults.undisturbed import Story, story
 from tests.lab.lab import Lab
 from tests.lab.operators import lock_file
@@ -66,7 +66,7 @@ def test_killed_again_and_again(lab: Lab, told: Story, tally: Tally) -> None:
         goes_on(lab, product, told, row, killed)
 
 
-@pytest.mark.skipif(not FULL, reason="make faults")
+@pytest.mark.full
 def test_killed_anywhere(lab: Lab, told: Story, tally: Tally) -> None:
     row = tally("P1", "kill -9 of apply, from bare hosts")
     row.note = f"seed {SEED}"

@@ -119,7 +119,7 @@ def test_killed_at_events(undisturbed: Undisturbed, tally: Tally) -> None:
     assert row.injected >= 3
 
 
-@pytest.mark.skipif(not FULL, reason="make faults")
+@pytest.mark.full
 def test_killed_at_every_event(undisturbed: Undisturbed, tally: Tally) -> None:
     row = tally("P1", "kill -9 at every event of an apply to a fleet")
     for number in range(1, len(undisturbed.ended.events) + 1):

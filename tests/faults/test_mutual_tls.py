@@ -21,7 +21,7 @@ from k3s_tui.pki.judge import objections
 from k3s_tui.pki.profiles import LeafProfile, datastore_client
 from k3s_tui.profile.store import CA_CERTIFICATE, CA_KEY
 from tests.faults.postgres_logins import Attempt, from_host
-from tests.faults.tally import FULL, Tally
+from tests.faults.tally import Tally
 from tests.lab.lab import Lab
 from tests.lab.product import Product
 
@@ -222,7 +222,7 @@ def test_a_certificate_on_a_server_that_ended_is_renewed(datastore: Datastore) -
     assert not objections(pem, profile, datastore.authority.certificate_pem, _now(), 30 * DAY)
 
 
-@pytest.mark.skipif(not FULL, reason="a proof that fails is tried for half a minute: make faults")
+@pytest.mark.full
 def test_verify_finds_an_open_door(datastore: Datastore, tally: Tally) -> None:
     """The refusals of `verify` can fail: with a rule too many, each says what was let in."""
     row = tally("P9", "a door that is open, which verify must tell")
