@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -36,12 +38,18 @@ async def test_a_host_gets_no_use_of_the_operators_agent(
 ) -> None:
     """sshd would forward it if it was asked to; root there could log in elsewhere with it."""
     row = tally("P11", "a host that would use the operator's agent")
+    look = 'printf "%s" "${SSH_AUTH_SOCK-none}"'
     with agent_with(tmp_path, sshd.identity) as socket:
+        # OpenSSH's client, told to: this sshd does hand the agent on.
+        argv = ["ssh", "-F", "none", "-A", "-p", str(sshd.port), "-o", "StrictHostKeyChecking=no"]
+        argv += ["-o", f"UserKnownHostsFile={tmp_path / 'known'}", "root@127.0.0.1", look]
+        handed_on = subprocess.check_output(argv, env={**os.environ, "SSH_AUTH_SOCK": socket})
+        assert handed_on not in (b"", b"none")
         async with Connector(home=home, agent=socket) as connector:
             transport = await connector.connect(target(sshd, identity="agent"))
             try:
                 row.injected += 1
-                said = await transport.exec('printf "%s" "${SSH_AUTH_SOCK-none}"')
+                said = await transport.exec(look)
                 assert said.out == b"none"
             finally:
                 await transport.close()
