@@ -16,7 +16,23 @@ if TYPE_CHECKING:
     from k3s_tui.core.errors import OperatorError
     from k3s_tui.headless.session import Options
 
-PROFILE = click.argument("profile", type=click.Path(path_type=Path, dir_okay=False))
+
+class _ProfilePath(click.Path):
+    """Every message names the profile, so its name must be one that a terminal can show."""
+
+    def convert(self, value: Any, param: Any, ctx: click.Context | None) -> Any:
+        from k3s_tui.core.errors import UsageError
+
+        name = str(value)
+        if not name.isprintable():
+            raise UsageError("the profile's path has characters that cannot be shown: rename it")
+        if not Path(name).name:
+            raise UsageError("the profile's path has no file name")
+        return super().convert(value, param, ctx)
+
+
+PROFILE_PATH = _ProfilePath(path_type=Path, dir_okay=False)
+PROFILE = click.argument("profile", type=PROFILE_PATH)
 PASSPHRASE = click.option(
     "--passphrase-file",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -63,7 +79,7 @@ def cli(context: click.Context, /, **looks: Any) -> None:
 
 
 @click.command(hidden=True)
-@click.argument("profile", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("profile", required=False, type=PROFILE_PATH)
 @PASSPHRASE
 @click.pass_obj
 def _wizard(

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeAlias, cast
 
 from k3s_tui.core.ask import Ask
-from k3s_tui.core.errors import UsageError
 from k3s_tui.core.events import AnyEvent, RunDone
 from k3s_tui.headless.ask import NoTerminal, TerminalAsk
 from k3s_tui.headless.check import warn
@@ -68,10 +67,8 @@ class Session:
 def session(verb: str, options: Options, *, keep: bool) -> Iterator[Session]:
     """Load the profile and open the recorder; with `keep`, lock the profile and write it down.
 
-    Raises UsageError, ProfileInvalid and Locked before anything is said.
+    Raises ProfileInvalid and Locked before anything is said.
     """
-    if not str(options.profile).isprintable():
-        raise UsageError("the profile's path has characters that cannot be shown", hint="rename it")
     loaded = read(options.profile)
     warn(loaded, options.profile)
     printer = _printer(verb, options)

@@ -111,7 +111,7 @@ def put(document: Any, place: tuple[Any, ...], value: Any) -> Any:
     if not place:
         return value
     first, *rest = place
-    if isinstance(document, dict):
+    if isinstance(document, dict) and isinstance(first, str):
         return {**document, first: put(document.get(first, {}), tuple(rest), value)}
     if isinstance(document, list) and isinstance(first, int) and first < len(document):
         return [*document[:first], put(document[first], tuple(rest), value), *document[first + 1 :]]

@@ -479,6 +479,18 @@ async def test_a_bug_is_told_as_one_with_a_report(folder: Path, bench: Bench) ->
         assert list(run.path.parent.parent.glob("*-report.tar.gz"))
 
 
+async def test_a_run_may_end_while_the_application_ends(folder: Path, bench: Bench) -> None:
+    bench.work("postgres/datastore/packages", bench.gate())
+    async with started(folder, bench) as user:
+        await user.sees("waiting at gate")
+        bench.open()
+        run = user.wizard.run_controller
+        assert run is not None
+        await run.wait()
+        user.wizard.exit()
+        await user.wizard.push_screen(FinishScreen(run))
+
+
 async def test_another_language_keeps_the_run_on_the_screen(folder: Path, bench: Bench) -> None:
     bench.work("postgres/datastore/packages", bench.gate())
     async with started(folder, bench) as user:

@@ -117,15 +117,16 @@ class FinishScreen(Page):
             if not self.succeeded:
                 yield Button(_("Retry"), id="retry", compact=True)
                 yield Button(_("Edit"), id="edit", compact=True)
-            yield Button(_("Verify again"), id="verify", compact=True)
+            if self._can_verify:
+                yield Button(_("Verify again"), id="verify", compact=True)
             yield Button(_("Log"), id="log", compact=True)
-            yield Button(_("Report"), id="report", compact=True)
+            yield Button(_("Report"), id="report", compact=True, disabled=self.run.path is None)
             yield Button(_("Quit"), id="quit", compact=True)
         yield KeyBar()
 
     def on_mount(self) -> None:
-        self.query_one("#report", Button).disabled = self.run.path is None
-        self.query_one("#verify", Button).display = self._can_verify
+        if not self.children:  # The run's end met the application's own: nothing was composed.
+            return
         self.query_one("#quit" if self.succeeded else "#retry").focus()
         if self.run.error is not None:
             self.action_report()
