@@ -41,7 +41,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         output["tally"] = [asdict(row) for row in tally.SESSION.rows]
     elif tally.FULL and tally.SESSION.rows and not exitstatus and _is_whole(session.config):
         # A page of a run that failed, or of a part, would say less than it seems to.
-        tally.REPORT.write_text(tally.report(tally.SESSION))
+        tally.write(tally.SESSION)
 
 
 def _is_whole(config: pytest.Config) -> bool:

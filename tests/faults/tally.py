@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,10 @@ from k3s_tui import __version__
 FULL = os.environ.get("K3S_TUI_FAULTS") == "full"
 """Whether this is ``make faults``, rather than the slice of ``make test``."""
 
-REPORT = Path(__file__).resolve().parents[2] / "docs" / "reference" / "faults.md"
+_REPOSITORY = Path(__file__).resolve().parents[2]
+REPORT = _REPOSITORY / "docs" / "reference" / "faults.md"
+README = _REPOSITORY / "README.md"
+BEGIN, END = "<!-- faults: written by make faults -->", "<!-- end of faults -->"
 
 
 def amount(slice: int, full: int) -> int:
@@ -69,24 +73,47 @@ class Tally:
 
     def table(self) -> str:
         """The rows as a Markdown table that is also legible as plain text; ends with a newline."""
-        cells = [HEADINGS, *(row.cells() for row in self.rows)]
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        lines = ["| " + " | ".join(map(str.ljust, line, widths)).rstrip() + " |" for line in cells]
-        lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-        return "\n".join(lines) + "\n"
+        return _table([HEADINGS, *(row.cells() for row in self.rows)])
+
+    def by_promise(self) -> str:
+        """As `table`, a line for each promise."""
+        sums: dict[str, list[int]] = {}
+        for row in self.rows:
+            numbers = (row.injected, row.survived, row.lost, row.canaries)
+            sums[row.promise] = [
+                *map(sum, zip(sums.get(row.promise, [0] * 4), numbers, strict=True))
+            ]
+        headings = ("", *HEADINGS[2:6])
+        return _table([headings, *((name, *map(str, sums[name])) for name in sums)])
+
+
+def _table(cells: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ["| " + " | ".join(map(str.ljust, line, widths)).rstrip() + " |" for line in cells]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines) + "\n"
 
 
 SESSION = Tally()
 """Of this process; those that tests are spread over hand theirs on (tests/conftest.py)."""
 
 
-def report(tally: Tally) -> str:
-    """The page of docs/reference/faults.md."""
+def write(tally: Tally) -> None:
+    """Put a whole run's result into docs/reference/faults.md and, in short, into the README."""
     today = datetime.datetime.now(datetime.UTC).date()
     machine = f"Python {platform.python_version()}, {os.cpu_count()} cores"
-    return (
+    version = f"k3s-tui {__version__}, {today}, {machine}"
+    REPORT.write_text(
         "# Faults\n\n"
         "What the last whole `make faults` injected, and what came of it. Written by it; the\n"
         "promises P1 to P15 are those of [SECURITY.md](../../SECURITY.md).\n\n"
-        f"k3s-tui {__version__}, {today}, {machine}.\n\n{tally.table()}"
+        f"{version}.\n\n{tally.table()}"
     )
+    README.write_text(inserted(README.read_text(), f"{version}:\n\n{tally.by_promise()}"))
+
+
+def inserted(page: str, text: str) -> str:
+    """The page with `text` between its two marks.  Raises ValueError without them."""
+    before, rest = page.split(BEGIN)
+    _, after = rest.split(END)
+    return f"{before}{BEGIN}\n{text}{END}{after}"

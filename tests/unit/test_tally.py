@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from tests.faults import tally as tallies
 from tests.faults.tally import Tally
 
 
@@ -12,3 +13,14 @@ def test_rows_stand_in_the_order_of_their_promises() -> None:
     assert tally("P2", "a cut") is cut
     assert [line.split("|")[1].strip() for line in tally.table().splitlines()[2:]] == ["P2", "P10"]
     assert "| P2  | a cut            | 1        | 1        | 0 " in tally.table()
+
+
+def test_the_readme_has_a_line_for_each_promise() -> None:
+    tally = Tally()
+    for fault, number in (("a cut", 3), ("a stall", 4)):
+        row = tally("P2", fault)
+        row.injected, row.survived, row.canaries = number, number - 1, 1
+    table = tally.by_promise()
+    assert table.splitlines()[2:] == ["| P2 | 7        | 5        | 0         | 2 |"]
+    page = tallies.inserted(tallies.README.read_text(), table)
+    assert table in page and tallies.inserted(page, table) == page
