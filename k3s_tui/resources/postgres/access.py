@@ -8,13 +8,14 @@ line, so the ways in over the Unix socket stay what they are.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import ipaddress
 import posixpath
 import re
 from dataclasses import dataclass, replace
 
 from k3s_tui.core.contract import Change, Hands, Probe, Problem
-from k3s_tui.hosts.script import PLACE, place, quote
+from k3s_tui.hosts.script import PLACE, literal, quote
 from k3s_tui.resources.postgres.psql import AS_POSTGRES, Psql, answer, field, fields
 
 BEGIN = "# BEGIN k3s-tui"
@@ -144,21 +145,27 @@ class Access:
         now = probe.parse(await on.sh(probe.ask))
         check = self.psql.run(_CHECK, file=self.hba_file)
         stamp = quote(self.stamp)
-        await on.sh(f"""{PLACE}{AS_POSTGRES}
+        wanted = self.wanted(now)
+        write = f"""{PLACE}
 file={quote(now.path)}
+if [ "$(id -u)" = 0 ]; then owner={quote(now.owner)}; else owner=$(id -un):$(id -gn); fi
 [ -e "$file.k3s-tui.orig" ] || cp -p "$file" "$file.k3s-tui.orig" || exit 1
 # One left by a run that was cut off is the last that the server accepted.
 [ -e "$file.before" ] || cp -p "$file" "$file.before" || exit 1
-{place(now.path, self.wanted(now), mode=now.mode, owner=now.owner)} || exit 1
+place "$file" {quote(now.mode)} "$owner" {hashlib.sha256(wanted).hexdigest()}
+"""
+        path, before = quote(now.path), quote(f"{now.path}.before")
+        await on.sh(f"""{AS_POSTGRES}
+{literal(wanted)} | as_owner {path} {quote(write)} || exit 1
 refused=$({check}) || refused='the new rules could not be checked'
 if [ -n "$refused" ]; then
-    mv -f "$file.before" "$file"
-    echo "$file was refused and is as before: $refused" >&2
+    as_owner {path} {quote(f"mv -f {before} {path}")}
+    printf '%s was refused and is as before: %s\\n' {path} "$refused" >&2
     exit 1
 fi
-loading=$(sha256sum <"$file" | cut -d ' ' -f 1)
+loading=$(sha256sum <{path} | cut -d ' ' -f 1)
 {self.psql.reload()} || exit 1
-rm -f "$file.before"
+as_owner {path} {quote(f"rm -f {before}")}
 mkdir -p {quote(posixpath.dirname(self.stamp))} && printf '%s\\n' "$loading" >{stamp}.new &&
     mv -f {stamp}.new {stamp}
 """)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 from dataclasses import dataclass
 
-from k3s_tui.hosts.script import PLACE, place, quote
+from k3s_tui.hosts.script import PLACE, SPARE, literal, quote
 from k3s_tui.resources.postgres.log import server_log_tail
 from k3s_tui.resources.postgres.psql import AS_POSTGRES, Psql
 
@@ -67,26 +68,18 @@ def put_live(
     restarts the server; both '' when not needed.
     """
     folder = posixpath.dirname(drop_in)
+    drop, before = quote(drop_in), quote(f"{drop_in}.before")
+    put_back = f"if [ -s {before} ]; then mv -f {before} {drop}; else rm -f {drop} {before}; fi"
     activate = f"{{ {restart}; }} && {psql.await_ready()}" if restart else psql.reload()
-    return f"""{PLACE}{AS_POSTGRES}{digest(tls, drop_in, inputs)}
+    return f"""{AS_POSTGRES}{digest(tls, drop_in, inputs)}
 fail() {{ echo "$1" >&2; exit 1; }}
-drop={quote(drop_in)}
 activate() {{
 {activate}
 }}
-# An empty copy stands for: there was no such file.  One left by a run that was cut off is the
-# last that the server accepted.
-restore() {{ if [ -s "$drop.before" ]; then mv -f "$drop.before" "$drop"
-    else rm -f "$drop" "$drop.before"; fi; }}
+restore() {{ as_owner {drop} {quote(put_back)}; }}
 {_check_tls(tls)}
-if [ ! -d {quote(folder)} ]; then
-    mkdir {quote(folder)} && chown postgres:postgres {quote(folder)} &&
-        chmod 0755 {quote(folder)} || exit 1
-fi
-if [ ! -e "$drop.before" ]; then
-    if [ -e "$drop" ]; then cp -p "$drop" "$drop.before"; else : >"$drop.before"; fi || exit 1
-fi
-{place(drop_in, text.encode(), mode="0644", owner="postgres:postgres")} || exit 1
+[ -d {quote(folder)} ] || as_owner {quote(folder)} {quote(_make_folder(folder))} || exit 1
+{literal(text.encode())} | as_owner {drop} {quote(_write(drop_in, text))} || exit 1
 {_include(config_file, include) if include else ""}
 refused=$({psql.run(_REFUSED)}) || refused='the new settings could not be checked'
 if [ -n "$refused" ]; then restore; fail "$refused"; fi
@@ -103,9 +96,31 @@ fi
     activate
     fail {quote(f"PostgreSQL does not show the certificate {tls.certificate}")}
 }}
-rm -f "$drop.before"
+as_owner {drop} {quote(f"rm -f {before}")}
 mkdir -p {quote(posixpath.dirname(stamp))} && printf '%s\\n' "$loading" >{quote(stamp + ".new")} &&
     mv -f {quote(stamp + ".new")} {quote(stamp)}
+"""
+
+
+def _make_folder(folder: str) -> str:
+    path = quote(folder)
+    return (
+        f"mkdir {path} && chmod 0755 {path} && "
+        f'{{ [ "$(id -u)" != 0 ] || chown postgres:postgres {path}; }}'
+    )
+
+
+def _write(drop_in: str, text: str) -> str:
+    """Puts standard input there; the file that the server accepted last is kept beside it.
+
+    An empty one stands for: there was no such file.  One left by a run that was cut off stays.
+    """
+    return f"""{PLACE}
+drop={quote(drop_in)}
+if [ ! -e "$drop.before" ]; then
+    if [ -e "$drop" ]; then cp -p "$drop" "$drop.before"; else : >"$drop.before"; fi || exit 1
+fi
+place "$drop" 0644 postgres:postgres {hashlib.sha256(text.encode()).hexdigest()}
 """
 
 
@@ -146,8 +161,11 @@ def _include(config_file: str, include: str) -> str:
     It names our file alone: a whole folder might hold what nobody meant to switch on.
     """
     line = f"include_if_exists = '{include}'"
-    return f"""conf=$(readlink -f {quote(config_file)}) || exit 1
+    add = f"""{SPARE}
+conf=$(readlink -f {quote(config_file)}) || exit 1
 [ -e "$conf.k3s-tui.orig" ] || cp -p "$conf" "$conf.k3s-tui.orig" || exit 1
 conf_new=$(spare "${{conf%/*}}") && cp -p "$conf" "$conf_new" &&
     printf '\\n# BEGIN k3s-tui\\n%s\\n# END k3s-tui\\n' {quote(line)} >>"$conf_new" &&
-    {{ sync "$conf_new" 2>/dev/null || sync; }} && mv -f "$conf_new" "$conf" || exit 1"""
+    {{ sync "$conf_new" 2>/dev/null || sync; }} && mv -f "$conf_new" "$conf"
+"""
+    return f"as_owner {quote(config_file)} {quote(add)} || exit 1"

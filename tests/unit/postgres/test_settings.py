@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import struct
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -123,6 +125,27 @@ async def test_what_was_placed_but_not_loaded_is_loaded_by_the_next_run(
     change = await hands.settle(settings)
     assert change.summary.endswith("restart PostgreSQL")
     assert not Path(f"{settings.drop_in}.before").exists()
+
+
+@pytest.mark.parametrize("suffix", ["", ".before"])
+async def test_root_follows_no_link_of_postgres(
+    hands: LocalHands, server: Server, tmp_path: Path, suffix: str
+) -> None:
+    """Whoever took the database's user over has its folder, and would like to have the host."""
+    settings = wanted(server, fresh_tls(server))
+    target = tmp_path / "root's alone"
+    folder = Path(settings.drop_in).parent
+    folder.mkdir()
+    os.chown(folder, *_owner(server.config_file.parent))
+    Path(settings.drop_in + suffix).symlink_to(target)
+    with suppress(StepFailed):
+        await hands.settle(settings)
+    assert not target.exists()
+
+
+def _owner(path: Path) -> tuple[int, int]:
+    info = path.stat()
+    return info.st_uid, info.st_gid
 
 
 async def test_drift_is_mended(hands: LocalHands, server: Server) -> None:
