@@ -16,7 +16,9 @@ from k3s_tui.hosts.transport import Transport
 
 Connect: TypeAlias = Callable[[], Awaitable[Transport]]
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 3.0
+"""Seconds between two tries to connect again: what is back is to be noticed at once."""
+
 _LOCK_SECONDS = 60
 
 
@@ -84,7 +86,7 @@ class Connection:
                 try:
                     await self.open()
                 except (Unreachable, Lost):
-                    await asyncio.sleep(pause * random.uniform(0.8, 1.2))
+                    await asyncio.sleep(pause * random.uniform(0.8, 1.0))
                     pause = min(2 * pause, _LONGEST_PAUSE)
             return self._transport
 

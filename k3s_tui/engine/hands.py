@@ -15,6 +15,9 @@ from k3s_tui.hosts.transport import Transport
 _TAIL = 20
 """Lines of a failed script that its error carries."""
 
+_TOLD = 4 << 20
+"""Characters of one script's output that are told and recorded."""
+
 _WORTH_TELLING = 4 << 20
 """Bytes from which on an upload says how far it is."""
 
@@ -34,11 +37,17 @@ class StepHands:
 
     async def sh(self, script: str, *, stdin: bytes = b"") -> bytes:
         said: list[str] = []
+        left = _TOLD
 
         def on_line(text: str) -> None:
+            nonlocal left
             said.append(text)
             del said[:-_TAIL]
-            self._emit(Line(step=self._step, host=self.host.name, text=text))
+            if left > 0:
+                left -= len(text) + 1
+                if left <= 0:
+                    text = "… what else it says is neither shown nor recorded"
+                self._emit(Line(step=self._step, host=self.host.name, text=text))
 
         result = await self._transport.exec(script, stdin=stdin, on_line=on_line)
         if result.status:

@@ -17,6 +17,12 @@ from k3s_tui.hosts.wire import Process
 
 _NOISE_CAP = 1 << 16
 
+OUT_CAP = 32 << 20
+"""Bytes of standard output: the largest that anything of ours prints is the nodes of a cluster."""
+
+_ERR_CAP = 4 << 20
+"""Bytes of standard error that are kept, the last ones; its lines are told as they come."""
+
 END_GROUP = """\
 kill -TERM -{pgid} 2>/dev/null || exit 0
 tries=0
@@ -93,14 +99,17 @@ class Call:
         self.err = bytearray()
         self.status: int | None = None
         self.pgid: int | None = None
+        self.flooded = False
+        """It said more than can be an answer: nobody reads it any more, and it has to be ended."""
         self.ready = asyncio.Event()
         """The password was taken: the shell reads its script now.  Also set at the end."""
         self.progress = asyncio.Event()
         """Set whenever there is something new to look at; cleared by who looks."""
         self._ready_line = f"\n{nonce} ready\n".encode()
-        self._out = _Framed(re.compile(rb"\n%s (\d+)\n" % nonce.encode()))
+        self._out = _Framed(re.compile(rb"\n%s (\d{1,10})\n" % nonce.encode()))
         self._err = _Framed(re.compile(rb"\n%s\n" % nonce.encode()))
         self._on_line = on_line
+        self._over = asyncio.Event()
         self._task = asyncio.create_task(self._follow())
 
     @property
@@ -118,9 +127,10 @@ class Call:
         return bytes(self._err.noise + self._out.noise)
 
     async def end(self) -> None:
-        """Wait for the end; being cancelled here leaves the script running."""
-        await asyncio.wait([self._task])
-        self._task.result()
+        """Wait for the end, or a flood; being cancelled here leaves the script running."""
+        await self._over.wait()
+        if self._task.done():
+            self._task.result()
 
     def drop(self) -> None:
         """Stop listening."""
@@ -132,14 +142,25 @@ class Call:
             await asyncio.gather(self._follow_out(), self._follow_err())
             self.status = await self.process.wait()
         finally:
-            self.ready.set()
-            self.progress.set()
+            self._stir()
+
+    def _stir(self) -> None:
+        """Wake all who wait for anything of it."""
+        self._over.set()
+        self.ready.set()
+        self.progress.set()
 
     async def _follow_out(self) -> None:
         while data := await self.process.read_out():
             self.out += self._out.feed(data)
             if self._out.found and self.pgid is None:
                 self.pgid = int(self._out.found[1])
+            if len(self.out) > OUT_CAP:
+                self.flooded = True
+                self.out.clear()
+                self._stir()
+                # What is not read blocks the script, and costs nothing here.
+                await asyncio.Event().wait()
             if not self.ready.is_set() and self._ready_line in self._out.noise:
                 self.ready.set()
             self.progress.set()
@@ -149,6 +170,7 @@ class Call:
         while data := await self.process.read_err():
             data = self._err.feed(data)
             self.err += data
+            del self.err[:-_ERR_CAP]
             self._tell(lines.feed(data))
         self._tell(lines.close())
 

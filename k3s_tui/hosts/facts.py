@@ -13,6 +13,13 @@ from k3s_tui.hosts.sanitize import sanitize
 Role = Literal["server", "agent"]
 
 
+_KEYS = frozenset(
+    "address arch cgroup cloud-init command controllers cpus default-route disk firewalld init k3s"
+    " k3s-unit leftover machine-id manage-hosts meminfo module-missing netstat now os postgres"
+    " procnet route selinux ss ufw".split()
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What could be found out; None and empty stand for unknown or absent.
@@ -62,7 +69,8 @@ def parse(out: bytes) -> Facts:
     said: dict[str, list[str]] = {}
     for line in out.decode(errors="replace").split("\n"):
         key, _, value = sanitize(line).partition(" ")
-        said.setdefault(key, []).append(value.strip())
+        if key in _KEYS:
+            said.setdefault(key, []).append(value.strip())
 
     def first(key: str) -> str:
         return said.get(key, [""])[0]

@@ -65,3 +65,11 @@ def no_keys(*, host: str) -> CredentialsError:
         host=host,
         hint="run `ssh-add PATH`, or set identity in [ssh] to a key's path",
     )
+
+
+def mute(*, host: str, user: str, seconds: float) -> Unreachable:
+    return Unreachable(
+        f"{user} is logged in, but no shell answered within {seconds:g} s",
+        host=host,
+        hint="log in by hand and see what hangs there: the login shell, sudo, a full disk",
+    )

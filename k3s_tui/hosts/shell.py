@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -174,11 +175,19 @@ class ShellTransport:
     async def _finish(self, call: Call) -> Result:
         try:
             await call.end()
+            if call.flooded:
+                await self._end(call)
         except asyncio.CancelledError:
             await self._end(call)
             raise
         finally:
             call.drop()
+        if call.flooded:
+            raise StepFailed(
+                f"the host said more than {framing.OUT_CAP >> 20} MiB where an answer was expected",
+                host=self._host.name,
+                hint="log in by hand and see what writes to the output of every shell",
+            )
         if call.status is None:
             raise self._lost()
         if not call.started:
@@ -187,7 +196,7 @@ class ShellTransport:
 
     async def _first_line(self, call: Call) -> str:
         """The first line of output; '' when the script ended without one."""
-        while b"\n" not in call.out and not call.ended:
+        while b"\n" not in call.out and not call.ended and not call.flooded:
             call.progress.clear()
             await call.progress.wait()
         if b"\n" not in call.out:
@@ -207,7 +216,7 @@ class ShellTransport:
             try:
                 # Only now: a shell that reads ahead would take the file for its script.
                 said = await self._first_line(call)
-                had = int(said) if said.isdecimal() else 0
+                had = int(said) if re.fullmatch(r"[0-9]{1,18}", said) else 0
                 await self._send_file(call, source, had, size, on_sent)
             except (asyncio.CancelledError, OSError):
                 await self._end(call)

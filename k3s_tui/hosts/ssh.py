@@ -13,6 +13,7 @@ import ctypes.util
 import os
 import signal
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -29,7 +30,7 @@ from k3s_tui.hosts import hostkeys, reasons
 from k3s_tui.hosts.forwarding import ForwardingFailed, ForwardingRefused, Reader, Writer
 from k3s_tui.hosts.identities import Identities, Offer
 from k3s_tui.hosts.known_hosts import Known, KnownHosts, KnownKey
-from k3s_tui.hosts.limits import Logins, backoff
+from k3s_tui.hosts.limits import Logins, backoff, knock
 from k3s_tui.hosts.route import Route
 from k3s_tui.hosts.sanitize import sanitize
 from k3s_tui.hosts.shell import ShellTransport
@@ -46,6 +47,9 @@ finally:
 
 _CHUNK = 1 << 16
 _ATTEMPTS = 8
+SHELL_PATIENCE = 60.0
+"""Seconds in which a shell has to say who it is, sudo's own patience included."""
+
 _DISCIPLINE: Mapping[str, Any] = {
     # Twice as fast per byte as asyncssh's first choice, and OpenSSH has had it for ever.
     "encryption_algs": [
@@ -56,7 +60,9 @@ _DISCIPLINE: Mapping[str, Any] = {
         "aes128-ctr",
     ],
     "compression_algs": ["none"],
-    "keepalive_interval": 10,
+    # Lost after 10 s of silence: TCP doubles the pauses between its own tries, so a connection
+    # that was silent for longer would take as long again once the network is back.
+    "keepalive_interval": 2.5,
     "keepalive_count_max": 3,
     "utf8_decode_errors": "replace",
     # Keys only: a password must never reach a host whose key nobody looked at.
@@ -128,7 +134,11 @@ class Connector:
             Host(target.name), _SshWire(target.name, connection), user=route.user
         )
         try:
-            await transport.become(target.become, target.sudo_password)
+            async with asyncio.timeout(SHELL_PATIENCE):
+                await transport.become(target.become, target.sudo_password)
+        except TimeoutError:
+            connection.abort()
+            raise reasons.mute(host=target.name, user=route.user, seconds=SHELL_PATIENCE) from None
         except BaseException:
             connection.abort()
             raise
@@ -246,7 +256,8 @@ class Connector:
             tunnel = await self._tunnel(route.jump) if route.jump else None
             try:
                 async with self._logins.one(route.limit), asyncio.timeout(seconds):
-                    return await asyncssh.connect(
+                    login = partial(
+                        asyncssh.connect,
                         **self._place(route.target),
                         **_DISCIPLINE,
                         tunnel=tunnel,
@@ -259,6 +270,7 @@ class Connector:
                         connect_timeout=None,
                         login_timeout=seconds,
                     )
+                    return await (login() if route.proxied else knock(login, client.answered))
             except (ConnectionResetError, BrokenPipeError, asyncssh.ConnectionLost) as error:
                 if "timeout" in str(error) or attempt == _ATTEMPTS - 1:
                     raise self._unreachable(error, route, attempt + 1) from None
@@ -307,8 +319,13 @@ class _Client(asyncssh.SSHClient):
 
     def __init__(self, known: Known) -> None:
         self._known = known
+        self.answered = asyncio.Event()
+        """There is a connection, on which nothing was said yet."""
         self.shown: str | None = None
         self.verdict: hostkeys.Verdict | None = None
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        self.answered.set()
 
     def validate_host_public_key(
         self, host: str, addr: str, port: int, key: asyncssh.SSHKey

@@ -22,6 +22,8 @@ DISKS = ("/var/lib", "/tmp")
 """Folders whose free space the preflight wants to know."""
 
 _FACTS_SECONDS = 60
+_FACTS_BYTES = 2 << 20
+"""Far more than a busy host says, whose list of connections is the longest."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def _jump(
 
 
 async def look_at(transport: Transport, script: str) -> Look:
-    """Run a script that begins with `facts_script`, once.  Raises TimedOut, Lost."""
+    """Run a script that begins with `facts_script`, once.  Raises TimedOut, Refused, Lost."""
     asked = time.time()
     try:
         async with asyncio.timeout(_FACTS_SECONDS):
@@ -114,6 +116,12 @@ async def look_at(transport: Transport, script: str) -> Look:
             hint="log in by hand and see what hangs there: DNS, a mount, a full disk",
         ) from None
     answered = time.time()
+    if len(result.out) > _FACTS_BYTES:
+        raise Refused(
+            f"it says more of what it is than can be true: {len(result.out) >> 10} KiB",
+            host=transport.host.name,
+            hint="log in by hand and see what writes to the output of every shell",
+        )
     found = facts.parse(result.out)
     return Look(found, facts.skew(asked, answered, found), result.out)
 

@@ -225,7 +225,7 @@ async def test_a_peer_that_falls_silent_is_lost(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert (ssh._DISCIPLINE["keepalive_interval"], ssh._DISCIPLINE["keepalive_count_max"]) == (
-        10,
+        2.5,
         3,
     )
     monkeypatch.setattr(ssh, "_DISCIPLINE", {**ssh._DISCIPLINE, "keepalive_interval": 0.2})
