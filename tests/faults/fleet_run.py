@@ -41,7 +41,9 @@ async def apply(root: Path, kill_at: int) -> bool:
         if event.seq == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
         if isinstance(event, Line) and event.text.startswith("unpacking"):
-            held(root, event.host).unlink(missing_ok=True)
+            hold = held(root, event.host)
+            if hold.is_file():  # a folder holds longer
+                hold.unlink(missing_ok=True)
 
     recorder.subscribe(kill)
     async with AsyncExitStack() as stack:
