@@ -42,6 +42,8 @@ class Facts:
     cgroup: Literal["v2", "v1", "hybrid"] | None = None
     cgroup_controllers: frozenset[str] = frozenset()
     addresses: tuple[tuple[str, str], ...] = ()
+    temporary_addresses: frozenset[str] = frozenset()
+    """Those of IPv6's privacy extensions, which the host replaces from time to time."""
     default_route: bool = False
     route_sources: Mapping[str, str | None] = field(default_factory=dict)
     listening: tuple[Listener, ...] = ()
@@ -93,6 +95,11 @@ def parse(out: bytes) -> Facts:
         cgroup=_cgroup(first("cgroup")),
         cgroup_controllers=frozenset(" ".join(every("controllers")).split()),
         addresses=tuple(found for line in every("address") if (found := _address(line))),
+        temporary_addresses=frozenset(
+            found[1]
+            for line in every("address")
+            if (found := _address(line)) and "temporary" in line.split()
+        ),
         default_route=first("default-route") == "yes",
         route_sources=_routes(every("route")),
         listening=parse_listeners(every("ss"), every("netstat"), every("procnet")),
@@ -169,7 +176,9 @@ def _routes(lines: Iterable[str]) -> dict[str, str | None]:
         peer = line.partition(" ")[0]
         source = re.search(r" src ([0-9a-fA-F.:]+)", line)
         if peer:
-            found[peer] = source[1] if source else None
+            # The kernel names a source even for a way that it refuses, in IPv6.
+            refused = re.search(r" (unreachable|prohibit|blackhole|error) ", f"{line} ")
+            found[peer] = source[1] if source and not refused else None
     return found
 
 

@@ -10,6 +10,7 @@ import base64
 import hashlib
 from dataclasses import dataclass
 
+from k3s_tui.core.address import parted
 from k3s_tui.core.errors import CredentialsError, HostKeyChanged, HostKeyUnknown
 from k3s_tui.hosts.known_hosts import DEFAULT_PORT, Known, KnownKey
 
@@ -124,6 +125,6 @@ def refusal(verdict: Unknown | Changed, key: str, *, host: str, address: str) ->
 def _how_to_forget(verdict: Changed, address: str) -> str:
     if all(other.where == "pinned" for other in verdict.expected):
         return "remove its key from the profile's lock file"
-    name, _, port = address.rpartition(":")
+    name, port = parted(address)
     entry = name if port == str(DEFAULT_PORT) else f"'[{name}]:{port}'"
     return f"run `ssh-keygen -R {entry}`"

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 
+from k3s_tui.core.address import endpoint
 from k3s_tui.core.contract import LAPTOP
 from k3s_tui.hosts.forwarding import ForwardingFailed, Reader, Writer
 from k3s_tui.hosts.shell import ShellTransport
@@ -69,7 +70,7 @@ class _LocalWire:
             return await asyncio.open_connection(address, port)
         except OSError as error:
             raise ForwardingFailed(
-                f"cannot connect to {address}:{port}: {error}", host=LAPTOP.name
+                f"cannot connect to {endpoint(address, port)}: {error}", host=LAPTOP.name
             ) from None
 
     async def close(self) -> None:

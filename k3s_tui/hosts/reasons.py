@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 
+from k3s_tui.core.address import parted
 from k3s_tui.core.errors import AuthenticationFailed, CredentialsError, Unreachable
 from k3s_tui.hosts.sanitize import sanitize
 
@@ -43,7 +44,7 @@ def refused(
 ) -> AuthenticationFailed:
     """`explicit` is the key file when the profile names one."""
     offered = explicit or (f"{keys} key" if keys == 1 else f"{keys} keys")
-    address, _, port = place.rpartition(":")
+    address, port = parted(place)
     return AuthenticationFailed(
         f"{place} refused the login of {user!r} with {offered}",
         host=host,

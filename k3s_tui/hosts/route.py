@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from k3s_tui.core.address import endpoint
 from k3s_tui.hosts.target import Target
 
 
@@ -31,9 +32,11 @@ class Route:
 
     @property
     def place(self) -> str:
-        return f"{self.address}:{self.port}"
+        return endpoint(self.address, self.port)
 
     @property
     def limit(self) -> str:
         """Whose MaxStartups counts: hosts behind one jump host share its limit."""
-        return f"via {self.jump.address}:{self.jump.port}" if self.jump else self.place
+        if self.jump is None:
+            return self.place
+        return f"via {endpoint(self.jump.address, self.jump.port or '')}"

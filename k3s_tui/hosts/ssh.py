@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
+from k3s_tui.core.address import endpoint
 from k3s_tui.core.ask import Ask
 from k3s_tui.core.contract import Host
 from k3s_tui.core.errors import (
@@ -420,7 +421,7 @@ class _SshWire:
                     hint="set `AllowTcpForwarding local` in its sshd_config",
                 ) from None
             raise ForwardingFailed(
-                f"the host cannot connect to {address}:{port}: {sanitize(str(error))}",
+                f"the host cannot connect to {endpoint(address, port)}: {sanitize(str(error))}",
                 host=self._name,
                 hint="does it listen there, and does a firewall between allow it?",
             ) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from k3s_tui.core.address import parted
 from k3s_tui.core.secret import Secret
 
 AGENT = "agent"
@@ -49,11 +50,11 @@ def parse_jump(
     """
     *before, last = spec.split(",")
     login, _, place = last.rpartition("@")
-    host, port = _split_port(place)
+    host, port = parted(place)
     return Target(
         name=last,
         address=host,
-        port=port,
+        port=int(port) if port else None,
         user=login or None,
         identity=identity,
         jump=parse_jump(",".join(before), identity=identity, connect_timeout=connect_timeout)
@@ -62,14 +63,3 @@ def parse_jump(
         host_key=host_key,
         connect_timeout=connect_timeout,
     )
-
-
-def _split_port(place: str) -> tuple[str, int | None]:
-    """`host`, `host:22`, `[::1]:22` or a bare IPv6 address."""
-    if place.startswith("["):
-        host, _, port = place[1:].partition("]")
-        return host, int(port[1:]) if port else None
-    if place.count(":") == 1:
-        host, _, port = place.partition(":")
-        return host, int(port)
-    return place, None

@@ -66,7 +66,7 @@ def _ready(site: Site, name: str, started: Step[int], servers: Servers) -> Step[
         lambda seen: NodeReady(
             name,
             site.profile.k3s.version,
-            site.address(name),
+            site.addresses(name),
             server=False,
             since=seen[started],
         ),

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -24,7 +23,7 @@ from k3s_tui.pki import inspect
 from k3s_tui.pki.authority import Authority
 from k3s_tui.pki.inspect import CertificateView
 from k3s_tui.pki.profiles import LeafProfile, datastore_client, datastore_server
-from k3s_tui.procedure import datastore, servers
+from k3s_tui.procedure import datastore, servers, written
 from k3s_tui.procedure.reviewed import (
     OPERATOR,
     Certificate,
@@ -172,18 +171,18 @@ def _datastore(
 ) -> Certificate:
     host = _datastore_host(profile)
     hostname = profile.datastore.hostname
-    address = _address(profile, path, host, facts)
+    addresses = _addresses(profile, path, host, facts)
     user = _postgres_user(facts.get(host))
     certificate = _leaf(
         signing,
         "datastore",
         "PostgreSQL's own certificate",
         host,
-        lambda: datastore_server(hostname, (address,) if address else ()),
+        lambda: datastore_server(hostname, addresses),
         ("datastore.hostname", hostname),
         (datastore.TLS.certificate, datastore.TLS.key, f"{user}:{user}"),
     )
-    return replace(certificate, address_later=not address)
+    return replace(certificate, address_later=not addresses)
 
 
 def _client(profile: Profile, name: str, signing: _Signing) -> Certificate:
@@ -242,19 +241,16 @@ def _datastore_host(profile: Profile) -> str:
     return next(iter(profile.with_role("datastore")), "")
 
 
-def _address(profile: Profile, path: Path, host: str, facts: Mapping[str, Facts]) -> str:
-    """The address in PostgreSQL's certificate; '' while it is not known."""
-    if not host:
-        return ""
+def _addresses(
+    profile: Profile, path: Path, host: str, facts: Mapping[str, Facts]
+) -> tuple[str, ...]:
+    """The addresses in PostgreSQL's certificate; none while they are not known."""
     if host in facts:
         try:
-            return without_secrets(profile, path, facts, {}).address(host)
+            return without_secrets(profile, path, facts, {}).addresses(host)
         except Refused:
-            return ""  # the preflight says so
-    try:
-        return str(ip_address(profile.hosts[host].cluster_address))
-    except ValueError:
-        return ""
+            return ()  # the preflight says so
+    return written.numerics(profile, host)
 
 
 def _postgres_user(facts: Facts | None) -> str:

@@ -80,7 +80,7 @@ def chapter(site: Site) -> Datastore:
         here,
         HostCertificate(
             FOLDER,
-            datastore_server(wanted.hostname, (site.address(name),)),
+            datastore_server(wanted.hostname, site.addresses(name)),
             site.authority,
             site.profile.pki.leaf_days,
             site.profile.pki.renewal_window,
@@ -96,7 +96,7 @@ def chapter(site: Site) -> Datastore:
             config_file=seen[cluster].config_file,
             data_directory=seen[cluster].data_directory,
             tls=TLS,
-            addresses=("localhost", site.address(name)),
+            addresses=("localhost", *site.addresses(name)),
             restart=f"systemctl restart {seen[cluster].unit}",
             inputs=f"{seen[certificate].fingerprint} {seen[ca].digest}",
             unit=seen[cluster].unit,

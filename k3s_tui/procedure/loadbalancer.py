@@ -67,7 +67,10 @@ def _answers(site: Site, servers: Servers) -> Step[Any]:
 
 def upstreams(site: Site) -> tuple[str, ...]:
     """Every server's API, as the load balancer names it."""
-    return tuple(nginx.upstream(site.address(name), site.api_port) for name in site.profile.servers)
+    balancer = site.profile.loadbalancer_host
+    return tuple(
+        nginx.upstream(site.towards(balancer, name), site.api_port) for name in site.profile.servers
+    )
 
 
 def _service(site: Site) -> Service:
@@ -97,5 +100,5 @@ def _service(site: Site) -> Service:
 
 def _uses_ipv6(site: Site) -> bool:
     """Whether anybody may come over IPv6."""
-    own = [site.address(name) for name in site.profile.hosts]
+    own = [address for name in site.profile.hosts for address in site.addresses(name)]
     return any(":" in address for address in (site.profile.loadbalancer.address, *own))

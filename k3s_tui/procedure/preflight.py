@@ -16,6 +16,7 @@ from k3s_tui.core.errors import Refused
 from k3s_tui.families import Role
 from k3s_tui.hosts.facts import Facts
 from k3s_tui.procedure.clocks import clock
+from k3s_tui.procedure.networks import lasting_addresses, routes, same_families
 from k3s_tui.procedure.site import Site, host
 from k3s_tui.procedure.versions import (
     ARCHITECTURES,
@@ -129,15 +130,16 @@ def distribution(site: Site, name: str) -> Problem | None:
 def address(site: Site, name: str) -> Problem | None:
     """What is bound to, or registered with, an address that is not the host's never starts."""
     try:
-        wanted = ip_address(site.address(name))
+        wanted = site.addresses(name)
     except Refused as refused:
         return stop(refused.text, refused.hint)
     own = {ip_address(address) for _, address in site.facts[name].addresses}
-    if not own or wanted in own:
+    foreign = [address for address in wanted if ip_address(address) not in own]
+    if not own or not foreign:
         return None
     others = ", ".join(str(a) for a in sorted(own, key=str) if not a.is_loopback) or "none"
     return stop(
-        f"{wanted}, where the other hosts are to reach it, is not an address of its own",
+        f"{foreign[0]}, where the other hosts are to reach it, is not an address of its own",
         f"set node-ip in [hosts.{name}] to one of its own: {others}",
     )
 
@@ -343,6 +345,9 @@ RULES: tuple[tuple[str, frozenset[str], Rule], ...] = (
     ("access-control", _ALL, mandatory_access_control),
     ("cloud-init", _ALL, cloud_init),
     ("address", _K3S | {"datastore"}, address),
+    ("address-families", _K3S, same_families),
+    ("routes", _K3S | {"loadbalancer"}, routes),
+    ("lasting-addresses", frozenset({"server"}), lasting_addresses),
     ("architecture", _K3S, architecture),
     ("memory", _K3S, memory),
     ("processors", _K3S, processors),

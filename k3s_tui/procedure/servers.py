@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
 
+from k3s_tui.core.address import canonical
 from k3s_tui.core.contract import Step
 from k3s_tui.core.secret import Secret
 from k3s_tui.engine.graph import Steps
@@ -119,7 +120,7 @@ def _server(
         lambda seen: NodeReady(
             name,
             site.profile.k3s.version,
-            site.address(name),
+            site.addresses(name),
             server=True,
             since=seen[started],
         ),
@@ -135,14 +136,14 @@ def foreign(name: str) -> Step[Any]:
 
 def node_of(site: Site, name: str) -> config.Node:
     entry = site.profile.hosts[name]
-    return config.Node(name, site.address(name), entry.labels, entry.taints)
+    return config.Node(name, site.addresses(name), entry.labels, entry.taints)
 
 
 def _hosts_entry(site: Site, name: str) -> Steps:
     wanted = site.profile.datastore
     if wanted.hosts_entry == "never":
         return ()
-    line = f"{site.address(site.profile.datastore_host)} {wanted.hostname}\n"
+    line = f"{site.towards(name, site.profile.datastore_host)} {wanted.hostname}\n"
     block = Block("/etc/hosts", line, at="bottom")
     return (Step(f"{name}/servers/hosts-entry", host(name), block),)
 
@@ -150,8 +151,9 @@ def _hosts_entry(site: Site, name: str) -> Steps:
 def _tls_san(site: Site, name: str) -> list[str]:
     """The same on every server: each may answer for the registration address."""
     wanted = [site.profile.loadbalancer.address, *site.profile.k3s.tls_san]
-    wanted += [site.address(name) for name in site.profile.with_role("loadbalancer")]
-    return list(dict.fromkeys(wanted))
+    for name in site.profile.with_role("loadbalancer"):
+        wanted += site.addresses(name)
+    return list(dict.fromkeys(map(canonical, wanted)))
 
 
 def _endpoint(site: Site) -> Secret:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
+from k3s_tui.core.address import canonical, ip, url
 from k3s_tui.core.contract import Host
 from k3s_tui.core.errors import Refused
 from k3s_tui.core.secret import Secret
@@ -55,30 +56,48 @@ class Site:
 
         Raises Refused when the profile has a name for it and the host has no such address.
         """
-        wanted = self.profile.hosts[name].cluster_address
-        if _is_address(wanted):
+        return self.addresses(name)[0]
+
+    def addresses(self, name: str) -> tuple[str, ...]:
+        """The host's IP addresses inside the cluster, at most one of each family.
+
+        Raises Refused as `address` does.
+        """
+        wanted = self.profile.hosts[name].cluster_addresses
+        if all(map(ip, wanted)):
             return wanted
         # Named in the profile: the address from which the host reaches the others, or its first.
         facts = self.facts[name]
         candidates = (*facts.route_sources.values(), *(address for _, address in facts.addresses))
         for candidate in candidates:
             if candidate is not None and not _is_local(candidate):
-                return candidate
+                return (canonical(candidate),)
         raise Refused(
             "it says no address of its own at which the other hosts could reach it",
-            hint=f'set node-ip in [hosts.{name}]: "{wanted}" is only where SSH goes',
+            hint=f'set node-ip in [hosts.{name}]: "{wanted[0]}" is only where SSH goes',
             host=name,
         )
 
+    def towards(self, name: str, peer: str) -> str:
+        """The address of `peer` that `name` has a route to; its first, if there is none."""
+        routes = self.facts[name].route_sources
+        found = self.addresses(peer)
+        return next((address for address in found if routes.get(address)), found[0])
+
     def source(self, name: str, peer: str) -> str:
         """The address that `peer` sees when `name` connects to it, as the host's routes say."""
-        return self.facts[name].route_sources.get(self.address(peer)) or self.address(name)
+        target = self.towards(name, peer)
+        return self.facts[name].route_sources.get(target) or self._of_family(name, target)
+
+    def _of_family(self, name: str, target: str) -> str:
+        own = self.addresses(name)
+        fits = (a for a in own if ip_address(a).version == ip_address(target).version)
+        return next(fits, own[0])
 
     @property
     def registration_url(self) -> str:
         balancer = self.profile.loadbalancer
-        address = f"[{balancer.address}]" if ":" in balancer.address else balancer.address
-        return f"https://{address}:{balancer.port}"
+        return url("https", canonical(balancer.address), balancer.port)
 
     @property
     def api_port(self) -> int:
@@ -92,17 +111,9 @@ def host(name: str) -> Host:
 
 def peers_of(profile: Profile) -> tuple[str, ...]:
     """Addresses whose routes matter on every host: those of all the others that are numbers."""
-    addresses = [entry.cluster_address for entry in profile.hosts.values()]
-    addresses.append(profile.loadbalancer.address)
-    return tuple(dict.fromkeys(a for a in addresses if _is_address(a)))
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
+    addresses = [a for entry in profile.hosts.values() for a in entry.cluster_addresses]
+    addresses.append(canonical(profile.loadbalancer.address))
+    return tuple(dict.fromkeys(address for address in addresses if ip(address)))
 
 
 def _is_local(address: str) -> bool:

@@ -36,7 +36,7 @@ def _nodes(site: Site) -> Steps:
             NodeReady(
                 name,
                 site.profile.k3s.version,
-                site.address(name),
+                site.addresses(name),
                 server=name in site.profile.servers,
             ),
             within=WITHIN,

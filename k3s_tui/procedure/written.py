@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Literal, TypeAlias
 
+from k3s_tui.core.address import canonical, ip, url
 from k3s_tui.core.secret import Secret
 from k3s_tui.procedure import datastore as database
 from k3s_tui.procedure import servers
 from k3s_tui.profile.model import Profile
+from k3s_tui.profile.networks import families
 from k3s_tui.resources import nginx
 from k3s_tui.resources.k3s import config
 from k3s_tui.resources.postgres.access import Access
@@ -62,13 +63,12 @@ def on_datastore(profile: Profile) -> Iterator[Written]:
     yield Written(name, "file", tls.ca, mode="0644")
     yield Written(name, "file", tls.certificate, mode="0644")
     yield Written(name, "file", tls.key, mode="0600")
-    address = numeric(profile, name)
     settings = Settings(
         Psql(port=wanted.port),
         config_file="",
         data_directory="",
         tls=tls,
-        addresses=("localhost", address) if address else ("localhost",),
+        addresses=("localhost", *numerics(profile, name)),
         restart="",
     ).wanted(SettingsState())
     lines = tuple(f"{key} = '{value}'" for key, value in settings.items())
@@ -82,7 +82,8 @@ def access(profile: Profile) -> tuple[str, ...]:
     A server that reaches the datastore from another of its addresses gets that one: its routes say.
     """
     wanted = profile.datastore
-    known = [numeric(profile, name) for name in profile.servers]
+    datastore = next(iter(profile.with_role("datastore")), "")
+    known = [_way(profile, name, datastore)[0] for name in profile.servers]
     block = Access(
         Psql(), "", wanted.database, wanted.user, tuple(address for address in known if address)
     ).block()
@@ -98,12 +99,12 @@ def on_servers(profile: Profile) -> Iterator[Written]:
     """What each server needs to reach the datastore."""
     wanted = profile.datastore
     host = next(iter(profile.with_role("datastore")), "")
-    address = numeric(profile, host)
     endpoint = config.datastore_endpoint(
         wanted.user, Secret(_HIDDEN), wanted.hostname, wanted.port, wanted.database
     ).reveal()
     for name in profile.servers:
         if wanted.hosts_entry == "auto":
+            address = _way(profile, name, host)[1]
             lines = (f"{address} {wanted.hostname}",) if address else ()
             yield Written(name, "block", "/etc/hosts", lines)
         yield Written(name, "file", servers.FILES.ca, mode="0644")
@@ -123,7 +124,8 @@ def balancer(profile: Profile) -> tuple[Written, ...]:
 
 def upstreams(profile: Profile) -> tuple[Upstream, ...]:
     """Every server's API, as the load balancer will name it."""
-    known = ((name, numeric(profile, name)) for name in profile.servers)
+    balancer = next(iter(profile.with_role("loadbalancer")), "")
+    known = ((name, _way(profile, balancer, name)[1]) for name in profile.servers)
     return tuple(
         Upstream(name, nginx.upstream(address, profile.api_port) if address else "")
         for name, address in known
@@ -133,8 +135,8 @@ def upstreams(profile: Profile) -> tuple[Upstream, ...]:
 def api_names(profile: Profile) -> tuple[str, ...]:
     """Names of the API in every server's certificate, besides those that K3s adds by itself."""
     host = next(iter(profile.with_role("loadbalancer")), "")
-    wanted = [profile.loadbalancer.address, *profile.k3s.tls_san, numeric(profile, host)]
-    return tuple(dict.fromkeys(name for name in wanted if name))
+    wanted = [profile.loadbalancer.address, *profile.k3s.tls_san, *numerics(profile, host)]
+    return tuple(dict.fromkeys(canonical(name) for name in wanted if name))
 
 
 def registration_url(profile: Profile) -> str:
@@ -142,15 +144,25 @@ def registration_url(profile: Profile) -> str:
     balancer = profile.loadbalancer
     if not balancer.address:
         return ""
-    address = f"[{balancer.address}]" if ":" in balancer.address else balancer.address
-    return f"https://{address}:{balancer.port}"
+    return url("https", canonical(balancer.address), balancer.port)
 
 
 def numeric(profile: Profile, host: str) -> str:
     """A host's IP address inside the cluster; '' when the profile has a name for it, or no host."""
-    if host not in profile.hosts:
-        return ""
-    try:
-        return str(ip_address(profile.hosts[host].cluster_address))
-    except ValueError:
-        return ""
+    return next(iter(numerics(profile, host)), "")
+
+
+def _way(profile: Profile, name: str, peer: str) -> tuple[str, str]:
+    """From which address to which `name` reaches `peer`, each '' as above.
+
+    To the first of a family that it has too: its routes have the last word.
+    """
+    own, theirs = numerics(profile, name), numerics(profile, peer)
+    ways = ((a, b) for b in theirs for a in own if families((a,)) == families((b,)))
+    return next(ways, (next(iter(own), ""), next(iter(theirs), "")))
+
+
+def numerics(profile: Profile, host: str) -> tuple[str, ...]:
+    """All of them: at most one of each family, the preferred one first."""
+    found = profile.hosts[host].cluster_addresses if host in profile.hosts else ()
+    return tuple(address for address in found if ip(address))

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from msgspec import Struct, field
 
+from k3s_tui.core.address import canonical
 from k3s_tui.profile.reference import SecretRef
 from k3s_tui.profile.shapes import (
     Address,
@@ -27,6 +28,7 @@ from k3s_tui.profile.shapes import (
     LabelValue,
     LeafDays,
     MirrorUrl,
+    NodeIp,
     Port,
     ProfileName,
     RenewDays,
@@ -64,7 +66,7 @@ class Ssh(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_on
 
 class HostEntry(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
     """One machine.  `address` is where SSH goes; `node-ip` is what the other hosts use, if that
-    is another address.
+    is another address.  As for K3s it may be two, of IPv4 and IPv6, the preferred one first.
     """
 
     address: Address
@@ -72,14 +74,24 @@ class HostEntry(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab",
     port: Port | None = None
     user: UserName | None = None
     jump: Jump | None = None
-    node_ip: Address | None = None
+    node_ip: NodeIp | None = None
     labels: dict[LabelKey, LabelValue] = field(default_factory=dict)
     taints: list[Taint] = field(default_factory=list)
 
     @property
+    def node_ips(self) -> tuple[str, ...]:
+        """The addresses in `node-ip`, as written."""
+        return tuple(part.strip() for part in self.node_ip.split(",")) if self.node_ip else ()
+
+    @property
+    def cluster_addresses(self) -> tuple[str, ...]:
+        """Where the other hosts reach this one: an address of each family, or a name."""
+        return tuple(map(canonical, self.node_ips or (self.address,)))
+
+    @property
     def cluster_address(self) -> str:
-        """Where the other hosts reach this one."""
-        return self.node_ip or self.address
+        """The first of them."""
+        return self.cluster_addresses[0]
 
 
 class Datastore(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):

@@ -5,12 +5,13 @@ Each rule yields located problems; those of K3s's own options are in `k3s_option
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable, Iterator
 
+from k3s_tui.core.address import canonical, ip
 from k3s_tui.profile.k3s_options import check_options
 from k3s_tui.profile.model import HostEntry, Profile, RoleName
+from k3s_tui.profile.networks import check_networks
 from k3s_tui.profile.problem import ProfileProblem, did_you_mean, nearest, shown
 
 OLDEST_K3S = (1, 21)
@@ -119,7 +120,7 @@ def external_loadbalancer(profile: Profile) -> Iterator[ProfileProblem]:
             ("loadbalancer", "method"),
             help='leave method out, or set mode = "managed"',
         )
-    own = {_same(a) for h in profile.servers.values() for a in (h.address, h.cluster_address)}
+    own = {_same(a) for h in profile.servers.values() for a in (h.address, *h.cluster_addresses)}
     if _same(profile.loadbalancer.address) in own:
         yield ProfileProblem(
             "registration-at-a-server",
@@ -186,22 +187,25 @@ def addresses(profile: Profile) -> Iterator[ProfileProblem]:
     in_cluster: dict[str, str] = {}
     for name, host in profile.hosts.items():
         yield from _well_formed(host.address, ("hosts", name, "address"))
-        if host.node_ip is not None and _ip(host.node_ip) is None:
+        for text in host.node_ips:
+            if ip(text) is not None:
+                continue
             yield ProfileProblem(
                 "bad-address",
-                f"{shown(host.node_ip)} is not an IP address",
+                f"{shown(text)} is not an IP address",
                 ("hosts", name, "node-ip"),
                 expected="an IP address",
             )
         reached = _same(host.address), profile.ssh_port(name)
-        inside = _same(host.cluster_address)
+        inside = [_same(text) for text in host.cluster_addresses]
+        taken = next((text for text in inside if text in in_cluster), None)
         key = "address" if host.node_ip is None else "node-ip"
         if reached in by_ssh:
             yield _taken(by_ssh[reached], host.address, ("hosts", name, "address"))
-        elif inside in in_cluster:
-            yield _taken(in_cluster[inside], host.cluster_address, ("hosts", name, key))
+        elif taken is not None:
+            yield _taken(in_cluster[taken], taken, ("hosts", name, key))
         by_ssh.setdefault(reached, name)
-        in_cluster.setdefault(inside, name)
+        in_cluster |= dict.fromkeys((text for text in inside if text not in in_cluster), name)
     yield from _well_formed(profile.loadbalancer.address, ("loadbalancer", "address"))
     for index, san in enumerate(profile.k3s.tls_san):
         yield from _well_formed(san, ("k3s", "tls-san", index))
@@ -219,7 +223,7 @@ def _taken(other: str, address: str, path: tuple[str, ...]) -> ProfileProblem:
 def _well_formed(address: str, path: tuple[str | int, ...]) -> Iterator[ProfileProblem]:
     looks_numeric = ":" in address or re.fullmatch(r"[0-9.]+", address)
     empty_label = not address.strip(".") or ".." in address
-    if (looks_numeric and _ip(address) is None) or empty_label:
+    if (looks_numeric and ip(address) is None) or empty_label:
         yield ProfileProblem(
             "bad-address",
             f"{shown(address)} is not a valid address",
@@ -334,10 +338,10 @@ def lifetimes(profile: Profile) -> Iterator[ProfileProblem]:
 
 def registration_address(profile: Profile) -> Iterator[ProfileProblem]:
     address = profile.loadbalancer.address
-    if _ip(address) is None or profile.loadbalancer.mode != "managed":
+    if ip(address) is None or profile.loadbalancer.mode != "managed":
         return
     hosts = profile.with_role("loadbalancer")
-    own = {_same(a) for host in hosts.values() for a in (host.address, host.cluster_address)}
+    own = {_same(a) for host in hosts.values() for a in (host.address, *host.cluster_addresses)}
     if hosts and _same(address) not in own:
         yield ProfileProblem(
             "foreign-registration-address",
@@ -396,16 +400,9 @@ def install_source(profile: Profile) -> Iterator[ProfileProblem]:
             )
 
 
-def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(text)
-    except ValueError:
-        return None
-
-
 def _same(address: str) -> str:
     """One spelling for each address."""
-    return str(_ip(address) or address.lower())
+    return canonical(address.lower())
 
 
 _RULES: tuple[Callable[[Profile], Iterator[ProfileProblem]], ...] = (
@@ -425,4 +422,5 @@ _RULES: tuple[Callable[[Profile], Iterator[ProfileProblem]], ...] = (
     k3s_version,
     install_source,
     check_options,
+    check_networks,
 )

@@ -19,6 +19,7 @@ def _text(
 
 
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_URL_HOST = r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])"
 _QUALIFIED = r"(([a-z0-9][a-z0-9.-]{0,251}/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)"
 
 ProfileName = Annotated[
@@ -49,6 +50,16 @@ Address = Annotated[
         "an IP address or a host name",
         code="bad-address",
         most=253,
+    ),
+]
+NodeIp = Annotated[
+    str,
+    _text(
+        r"^[0-9A-Fa-f.:]+(, ?[0-9A-Fa-f.:]+)?$",
+        "node-ip",
+        "an IP address, or one of IPv4 and one of IPv6 with a comma between",
+        code="bad-address",
+        most=128,
     ),
 ]
 DnsName = Annotated[
@@ -106,7 +117,7 @@ K3sVersion = Annotated[
 ScriptUrl = Annotated[
     str,
     _text(
-        r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~%/+-]*)?$",
+        rf"^https://{_URL_HOST}(:[0-9]{{1,5}})?(/[A-Za-z0-9._~%/+-]*)?$",
         "script URL",
         "an https URL without user, password and query",
         code="bad-url",
@@ -115,7 +126,7 @@ ScriptUrl = Annotated[
 MirrorUrl = Annotated[
     str,
     _text(
-        r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~%/+-]*)?$",
+        rf"^https://{_URL_HOST}(:[0-9]{{1,5}})?(/[A-Za-z0-9._~%/+-]*)?$",
         "mirror URL",
         "the https URL under which the folders of the releases lie",
         code="bad-url",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from k3s_tui.core.address import endpoint
 from k3s_tui.core.contract import Probe, Problem
 from k3s_tui.hosts.sanitize import sanitize
 from k3s_tui.hosts.script import quote
@@ -37,7 +38,7 @@ class DeployedPair:
 
     def probe(self) -> Probe[PairState]:
         ca, certificate, key = quote(self.ca), quote(self.certificate), quote(self.key)
-        where = quote(f"{self.hostname}:{self.port}")
+        where = quote(endpoint(self.hostname, self.port))
         return Probe(
             f"""
 of_key=$(openssl pkey -in {key} -pubout)
@@ -61,8 +62,9 @@ printf 'said %s\\n' "$(printf '%s' "$said" | grep -i error | tail -n 1)"
         if not now.private:
             return Problem(f"{self.key} can be read by others than root", f"chmod 600 {self.key}")
         if not now.served:
+            where = endpoint(self.hostname, self.port)
             return Problem(
-                f"no TLS session with {self.hostname}:{self.port}: {now.said or 'no answer'}",
+                f"no TLS session with {where}: {now.said or 'no answer'}",
                 "look at the name in /etc/hosts, at a firewall, and at PostgreSQL's log",
             )
         return None

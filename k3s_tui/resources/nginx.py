@@ -7,8 +7,9 @@ other sites go on, and removing the four files removes the load balancer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import ip_address
 from typing import Literal
+
+from k3s_tui.core.address import canonical, endpoint
 
 UNIT = "k3s-tui-lb.service"
 CONFIG_PATH = "/etc/nginx/k3s-tui-lb.conf"
@@ -25,8 +26,7 @@ Method = Literal["least_conn", "round_robin"]
 
 def upstream(address: str, port: int) -> str:
     """`10.0.0.1:6443` or `[fd00::1]:6443`: just as nginx writes it into its log."""
-    parsed = ip_address(address)
-    return f"[{parsed}]:{port}" if parsed.version == 6 else f"{parsed}:{port}"
+    return endpoint(canonical(address), port)
 
 
 def config(

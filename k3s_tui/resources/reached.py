@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from k3s_tui.core.address import endpoint
 from k3s_tui.core.contract import Probe, Problem
 from k3s_tui.hosts.sanitize import sanitize_block
 from k3s_tui.hosts.script import quote
@@ -81,7 +82,7 @@ class ServerIsReached:
     asks: int
 
     def probe(self) -> Probe[ReachedState]:
-        target = f"[{self.address}]" if ":" in self.address else self.address
+        target = endpoint(self.address, self.port)
         return Probe(
             f"""
 here() {{
@@ -91,7 +92,7 @@ before=$(here)
 asked=0
 while [ $asked -lt {self.asks} ]; do
     asked=$((asked + 1))
-    sleep 3 | openssl s_client -connect {quote(f"{target}:{self.port}")} >/dev/null 2>&1 &
+    sleep 3 | openssl s_client -connect {quote(target)} >/dev/null 2>&1 &
 done
 during=
 tries=0

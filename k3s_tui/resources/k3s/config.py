@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from k3s_tui.core.address import endpoint
 from k3s_tui.core.secret import Secret
 
 FOLDER = "/etc/rancher/k3s"
@@ -22,15 +23,18 @@ HEADER = "# Written by k3s-tui. Changes made here are undone by its next run.\n"
 
 @dataclass(frozen=True)
 class Node:
-    """What is the same for a server and an agent.  `taints` are `key=value:effect`."""
+    """What is the same for a server and an agent.
+
+    `addresses` are at most one of each family, `taints` are `key=value:effect`.
+    """
 
     name: str
-    address: str
+    addresses: Sequence[str]
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: Sequence[str] = ()
 
     def settings(self) -> dict[str, Any]:
-        settings: dict[str, Any] = {"node-name": self.name, "node-ip": self.address}
+        settings: dict[str, Any] = {"node-name": self.name, "node-ip": ",".join(self.addresses)}
         if self.labels:
             settings["node-label"] = [f"{key}={value}" for key, value in self.labels.items()]
         if self.taints:
@@ -95,7 +99,7 @@ def datastore_endpoint(
     """
     password_part = quote(password.reveal(), safe="")
     return Secret(
-        f"postgres://{quote(user, safe='')}:{password_part}@{hostname}:{port}/{database}"
+        f"postgres://{quote(user, safe='')}:{password_part}@{endpoint(hostname, port)}/{database}"
         "?sslmode=verify-full"
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from k3s_tui.core.address import canonical
 from k3s_tui.core.contract import Probe, Problem
 from k3s_tui.hosts.sanitize import sanitize
 from k3s_tui.resources.k3s.version import same_release
@@ -20,7 +21,7 @@ _ROUNDED = 2.0
 
 @dataclass(frozen=True)
 class NodeState:
-    """`address` is the InternalIP; `reason` is what Ready says when it is not True.
+    """`addresses` are the InternalIPs; `reason` is what Ready says when it is not True.
 
     `heartbeat` is when the kubelet said so last, in seconds since the epoch by its own host's
     clock; 0 when it never did.
@@ -29,7 +30,7 @@ class NodeState:
     present: bool
     ready: bool = False
     version: str = ""
-    address: str = ""
+    addresses: tuple[str, ...] = ()
     reason: str = ""
     control_plane: bool = False
     heartbeat: float = field(default=0, compare=False)
@@ -37,7 +38,7 @@ class NodeState:
 
 @dataclass(frozen=True)
 class NodeReady:
-    """Waits until the API server says that a node is Ready at the expected version and address.
+    """Waits until the API server says that a node is Ready at the expected version and addresses.
 
     Asked on a server; no answer at all counts as absence.  `version` is the profile's; a build's
     own suffix after it is allowed.
@@ -49,7 +50,7 @@ class NodeReady:
 
     node: str
     version: str
-    address: str
+    addresses: tuple[str, ...]
     server: bool
     since: float = 0
 
@@ -71,9 +72,10 @@ class NodeReady:
             return Problem(f"node {self.node} has said nothing since K3s was started on it")
         if not same_release(now.version, self.version):
             return Problem(f"node {self.node} runs {now.version}, not {self.version}")
-        if now.address != self.address:
+        if set(now.addresses) != set(self.addresses):
             return Problem(
-                f"node {self.node} has the address {now.address}, not {self.address}",
+                f"node {self.node} has the address {_told(now.addresses)}, "
+                f"not {_told(self.addresses)}",
                 "set node-ip for this host in the profile",
             )
         if self.server and not now.control_plane:
@@ -86,16 +88,22 @@ def node_state(node: Mapping[str, Any]) -> NodeState:
     status = node["status"]
     conditions = {c["type"]: c for c in status.get("conditions") or []}
     ready = conditions.get("Ready", {})
-    addresses = {a["type"]: a["address"] for a in status.get("addresses") or []}
+    addresses = status.get("addresses") or []
     return NodeState(
         present=True,
         ready=ready.get("status") == "True",
         version=sanitize(status.get("nodeInfo", {}).get("kubeletVersion", "")),
-        address=sanitize(addresses.get("InternalIP", "")),
+        addresses=tuple(
+            canonical(sanitize(a["address"])) for a in addresses if a["type"] == "InternalIP"
+        ),
         reason=sanitize(ready.get("message") or ready.get("reason") or "it has no Ready condition"),
         control_plane="node-role.kubernetes.io/control-plane" in node["metadata"].get("labels", {}),
         heartbeat=_epoch(ready.get("lastHeartbeatTime")),
     )
+
+
+def _told(addresses: tuple[str, ...]) -> str:
+    return " and ".join(addresses) or "none"
 
 
 def _epoch(time: str | None) -> float:

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Literal
 
+from k3s_tui.core.address import endpoint
 from k3s_tui.core.contract import Problem
 
 Kind = Literal[
@@ -109,7 +110,7 @@ def explain(
     kind: Kind, said: str, *, hostname: str, port: int, user: str, database: str
 ) -> Problem:
     """A failed login in the operator's words."""
-    where = f"{hostname}:{port}"
+    where = endpoint(hostname, port)
     reissue = "run again without --only: the certificates are issued anew when they do not fit"
     texts: dict[Kind, tuple[str, str]] = {
         "unresolved": (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
+from k3s_tui.core.address import canonical, ip
 
 _LOOPBACK = "localhost"
 
@@ -36,6 +36,7 @@ def _entries(value: str) -> list[str]:
 
 
 def _covers(entry: str, address: str) -> bool:
+    entry, address = canonical(entry), canonical(address)
     if entry in ("*", address):
         return True
     if entry == "0.0.0.0":
@@ -48,7 +49,5 @@ def _covers(entry: str, address: str) -> bool:
 
 
 def _version(address: str) -> int:
-    try:
-        return ipaddress.ip_address(address).version
-    except ValueError:
-        return 0
+    parsed = ip(address)
+    return parsed.version if parsed else 0

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from k3s_tui.core.address import endpoint
 from k3s_tui.core.contract import Hands
 from k3s_tui.core.errors import Lost, OperatorError
 from k3s_tui.core.scratch import scratch
@@ -182,7 +183,7 @@ async def _served(port: int) -> bytes:
 
 def _way(hostname: str, port: int) -> str:
     """sh that says how far the server gets on its own: `kind_of_way` reads it."""
-    peer = quote(f"{hostname}:{port}")
+    peer = quote(endpoint(hostname, port))
     return f"""
 if ! getent hosts {quote(hostname)} >/dev/null; then echo unresolved; exit 0; fi
 timeout {TIMEOUT} openssl s_client -starttls postgres -connect {peer} </dev/null 2>&1

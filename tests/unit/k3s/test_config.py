@@ -14,7 +14,9 @@ from k3s_tui.resources.k3s.cluster_ca import ca_hash
 from k3s_tui.resources.k3s.diagnosis import diagnose
 from k3s_tui.resources.k3s.kubeconfig import rewritten
 
-NODE = config.Node("k3s-server-1", "10.0.0.1", {"zone": "a"}, ["CriticalAddonsOnly=true:NoExecute"])
+NODE = config.Node(
+    "k3s-server-1", ["10.0.0.1"], {"zone": "a"}, ["CriticalAddonsOnly=true:NoExecute"]
+)
 FILES = config.DatastoreFiles("/ca", "/crt", "/key")
 
 

@@ -10,7 +10,7 @@ import pytest
 from k3s_tui.resources.k3s.nodes import NodeReady, NodeState, node_state
 from k3s_tui.resources.k3s.version import same_release
 
-CHECK = NodeReady("one", "v1.34.1+k3s1", "10.0.0.1", server=True)
+CHECK = NodeReady("one", "v1.34.1+k3s1", ("10.0.0.1",), server=True)
 STARTED = datetime(2030, 1, 15, 12, 0, 0, tzinfo=UTC).timestamp()
 
 

@@ -42,7 +42,7 @@ def settings(**changes: Any) -> dict[str, Any]:
 def check(root: Path, **changes: Any) -> Unchanged:
     wanted = settings(**changes)
     public = config.server_config(
-        config.Node(wanted["name"], wanted["address"]), wanted["san"], FILES, wanted["extra"]
+        config.Node(wanted["name"], [wanted["address"]]), wanted["san"], FILES, wanted["extra"]
     )
     endpoint = config.datastore_endpoint(
         wanted["user"], Secret(wanted["password"]), wanted["hostname"], 5432, wanted["database"]

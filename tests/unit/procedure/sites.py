@@ -10,10 +10,11 @@ from typing import Any
 
 import msgspec
 
+from k3s_tui.core.address import ip
 from k3s_tui.core.secret import Secret
 from k3s_tui.hosts.facts import Facts
 from k3s_tui.pki.authority import Authority
-from k3s_tui.procedure.site import Credentials, Site
+from k3s_tui.procedure.site import Credentials, Site, peers_of
 from k3s_tui.profile.load import load
 from k3s_tui.profile.model import HostEntry, Profile
 
@@ -32,7 +33,7 @@ AUTHORITY = Authority.create("a test's CA", 3650, datetime(2024, 1, 1, tzinfo=UT
 
 def facts_of(profile: Profile, name: str) -> Facts:
     """A host that has everything, and the address that the profile says."""
-    own = profile.hosts[name].cluster_address
+    own = profile.hosts[name].cluster_addresses
     return Facts(
         os_id="debian",
         os_name="Debian GNU/Linux 12 (bookworm)",
@@ -44,10 +45,15 @@ def facts_of(profile: Profile, name: str) -> Facts:
         disk_free_kib={"/var/lib": 40 * GIB, "/tmp": 2 * GIB},
         cgroup="v2",
         cgroup_controllers=frozenset({"cpu", "memory", "pids", "io"}),
-        addresses=(("lo", "127.0.0.1"), ("lo", "::1"), ("eth0", own)),
+        addresses=(("lo", "127.0.0.1"), ("lo", "::1"), *(("eth0", address) for address in own)),
         default_route=True,
-        route_sources={e.cluster_address: own for e in profile.hosts.values()},
+        route_sources={peer: _source(own, peer) for peer in peers_of(profile)},
     )
+
+
+def _source(own: tuple[str, ...], peer: str) -> str | None:
+    """The address of the peer's family, as the kernel would choose it."""
+    return next((a for a in own if not ip(a) or (":" in a) == (":" in peer)), None)
 
 
 def site(
