@@ -10,7 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .command import run
-from .topology import GATEWAY, HOSTS, LAN, PREFIX_LENGTH, SUBNET, HostSpec
+from .topology import (
+    GATEWAY,
+    GATEWAY6,
+    HOSTS,
+    LAN,
+    PREFIX_LENGTH,
+    SUBNET,
+    SUBNET6,
+    HostSpec,
+)
 
 _NAMESPACES = Path("/run/netns")
 _BRIDGE = "lab0"
@@ -21,6 +30,13 @@ _RESOLVER = Path("/etc/netns") / LAN
 def refuse_outside() -> None:
     """Make the root namespace refuse the lab's addresses. It stays after ``down``, harmlessly."""
     run(["ip", "route", "replace", "unreachable", SUBNET])
+    if has_ipv6():
+        run(["ip", "-6", "route", "replace", "unreachable", SUBNET6])
+
+
+def has_ipv6() -> bool:
+    """Whether the machine's kernel has IPv6; without it the lab has IPv4 only."""
+    return Path("/proc/net/if_inet6").exists()
 
 
 def inside(argv: Sequence[str | Path]) -> list[str]:
@@ -57,6 +73,9 @@ def up() -> None:
     # Forwarding to nowhere: what a host sends off the lab comes back at once as unreachable,
     # where a bridge that does not forward would swallow it until the host's own timeout.
     run(inside(["sysctl", "-q", "-w", "net.ipv4.ip_forward=1"]))
+    if has_ipv6():
+        _batch(LAN, [f"address add {GATEWAY6}/64 dev {_BRIDGE} nodad"])
+        run(inside(["sysctl", "-q", "-w", "net.ipv6.conf.all.forwarding=1"]))
     for host in HOSTS:
         run(["ip", "netns", "add", host.namespace])
         _batch(
@@ -72,6 +91,39 @@ def up() -> None:
                 "link set lo up",
                 f"address add {host.address}/{PREFIX_LENGTH} dev eth0",
                 "link set eth0 up",
+                f"route add default via {GATEWAY}",
+            ],
+        )
+        if has_ipv6():
+            _batch(
+                host.namespace,
+                [
+                    f"address add {host.address6}/64 dev eth0 nodad",
+                    f"route add default via {GATEWAY6}",
+                ],
+            )
+
+
+def without_ipv4() -> None:
+    """Take from the hosts all ways in IPv4 but the one to the bridge's services."""
+    for host in HOSTS:
+        _batch(
+            host.namespace,
+            [
+                f"address delete {host.address}/{PREFIX_LENGTH} dev eth0",
+                f"address add {host.address} peer {GATEWAY} dev eth0",
+            ],
+        )
+
+
+def with_ipv4() -> None:
+    """Give back what :func:`without_ipv4` took."""
+    for host in HOSTS:
+        _batch(
+            host.namespace,
+            [
+                f"address delete {host.address} peer {GATEWAY} dev eth0",
+                f"address add {host.address}/{PREFIX_LENGTH} dev eth0",
                 f"route add default via {GATEWAY}",
             ],
         )

@@ -19,6 +19,11 @@ class HostSpec:
     """The role's name in a profile: server, agent, datastore or loadbalancer."""
 
     @property
+    def address6(self) -> str:
+        """Its IPv6 address, which ends as the other one does."""
+        return f"{_PREFIX6}{self.address.rsplit('.', 1)[1]}"
+
+    @property
     def link(self) -> str:
         """Name of the bridge's end of this host's cable (15 characters is the kernel's limit)."""
         return f"veth{self.address.rsplit('.', 1)[1]}"
@@ -49,6 +54,11 @@ GATEWAY = "10.161.129.1"
 
 Nothing lies behind it. The hosts have a default route because K3s wants one.
 """
+
+_PREFIX6 = "fd00:10:161:129::"
+SUBNET6 = f"{_PREFIX6}/64"
+GATEWAY6 = f"{_PREFIX6}1"
+"""The same once more in IPv6, where the machine has it; the services are at :data:`GATEWAY`."""
 
 HOSTS: tuple[HostSpec, ...] = (
     HostSpec("k3s-server-1", "10.161.129.54", "server"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from . import certificates, cluster, files, journal, node, notify, tokens
+from . import certificates, cluster, files, journal, node, notify, ranges, tokens
 from .client import Client
 from .errors import Fatal
 from .options import Options, node_name, token_of
@@ -86,12 +86,13 @@ class Agent:
                 f"{self._url}/v1-k3s/config: 401 Unauthorized"
             )
         _expect(answer.status, 200, "retrieve agent configuration")
+        addresses = self._options.many("node-ip") or [node.own_address()]
+        ranges.check(ranges.Ranges(**json.loads(answer.body)["ranges"]), addresses)
         self._get_certificate(supervisor)
         client_ca = supervisor.request(f"{self._url}/v1-k3s/client-ca.crt")
         files.write(self._folder / "client-ca.crt", client_ca.body, 0o644)
         servers = supervisor.request(f"{self._url}/v1-k3s/apiservers")
         self._remember(json.loads(servers.body) if servers.status == 200 else [])
-        addresses = self._options.many("node-ip") or [node.own_address()]
         registered = cluster.node_object(
             self._name,
             self._version,

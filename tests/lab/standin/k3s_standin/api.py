@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 from . import certificates, cluster
 from .bootstrap import Authorities
 from .datastore import Conflict, DatabaseError, Datastore
+from .ranges import Ranges
 
 _HEALTH = ("/readyz", "/livez", "/healthz")
 _NODES = "/api/v1/nodes"
@@ -43,6 +45,7 @@ class State:
     """User of basic auth to the passwords that it may give."""
     version: str
     is_ready: Callable[[], bool]
+    ranges: Ranges
 
 
 class ApiServer(ThreadingHTTPServer):
@@ -55,6 +58,9 @@ class ApiServer(ThreadingHTTPServer):
         self, port: int, state: State, certificate: Path, key: Path, client_ca: Path
     ) -> None:
         self.state = state
+        # As Go does: one socket for both families.
+        self._both = socket.has_dualstack_ipv6()
+        self.address_family = socket.AF_INET6 if self._both else socket.AF_INET
         super().__init__(("", port), _Handler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
@@ -63,6 +69,11 @@ class ApiServer(ThreadingHTTPServer):
         self.socket = context.wrap_socket(
             self.socket, server_side=True, do_handshake_on_connect=False
         )
+
+    def server_bind(self) -> None:
+        if self._both:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that hangs up is no event."""
@@ -137,7 +148,8 @@ class _Handler(BaseHTTPRequestHandler):
             ok = state.is_ready()
             self._send(200 if ok else 503, b"ok" if ok else b"not ready", "text/plain")
         elif path == "config":
-            self._json({"version": f"{state.version}-standin"})
+            ranges = {"cluster": state.ranges.cluster, "service": state.ranges.service}
+            self._json({"version": f"{state.version}-standin", "ranges": ranges})
         elif path == "apiservers":
             self._json(cluster.server_addresses(state.datastore))
         elif path == "client-ca.crt":

@@ -169,7 +169,9 @@ def check_password(datastore: Datastore, name: str, password: str) -> None:
 def server_addresses(datastore: Datastore) -> list[str]:
     """``ADDRESS:6443`` of every server that is Ready."""
     return [
-        f"{address['address']}:6443"
+        f"[{address['address']}]:6443"
+        if ":" in address["address"]
+        else f"{address['address']}:6443"
         for node in nodes(datastore)
         if CONTROL_PLANE in node["metadata"]["labels"] and is_ready(node)
         for address in node["status"]["addresses"][:1]

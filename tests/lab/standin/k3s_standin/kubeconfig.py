@@ -31,8 +31,8 @@ class Access:
     key: Path
 
 
-def write(options: Options, ca_pem: bytes, admin: Pair, port: int) -> None:
-    """Write the kubeconfig of this server, 0600 unless told otherwise.
+def write(options: Options, ca_pem: bytes, admin: Pair, place: str) -> None:
+    """Write the kubeconfig of this server, 0600 unless told otherwise; ``place`` is ADDRESS:PORT.
 
     Raises:
         Fatal: the mode is no octal number.
@@ -48,7 +48,7 @@ def write(options: Options, ca_pem: bytes, admin: Pair, port: int) -> None:
     }
     cluster = {
         "certificate-authority-data": _encoded(ca_pem),
-        "server": f"https://127.0.0.1:{port}",
+        "server": f"https://{place}",
     }
     content = {
         "apiVersion": "v1",

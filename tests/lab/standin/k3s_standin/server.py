@@ -19,6 +19,7 @@ from . import (
     kubeconfig,
     node,
     notify,
+    ranges,
     tokens,
 )
 from .api import ApiServer, State
@@ -61,7 +62,11 @@ def run(options: Options, version: str) -> None:
     name = node_name(options)
     addresses = options.many("node-ip") or [node.own_address()]
     port = int(options.text("https-listen-port", str(_PORT)))
-    certificate, key = _serving_files(options, folder, authorities, [name, *addresses])
+    network = ranges.of(options, addresses)
+    ranges.check_api(network, addresses)
+    certificate, key = _serving_files(
+        options, folder, authorities, [name, *addresses, network.first_service]
+    )
     started = threading.Event()
     state = State(
         datastore,
@@ -72,6 +77,7 @@ def run(options: Options, version: str) -> None:
         },
         version,
         started.is_set,
+        network,
     )
     try:
         api = ApiServer(port, state, certificate, key, folder / bootstrap.FILES["ClientCA"])
@@ -80,9 +86,11 @@ def run(options: Options, version: str) -> None:
     threading.Thread(target=api.serve_forever, daemon=True).start()
 
     admin = _admin(authorities, folder)
-    kubeconfig.write(options, authorities.server.certificate, admin, port)
+    loopback = "[::1]" if network.is_ipv6_only else "127.0.0.1"
+    kubeconfig.write(options, authorities.server.certificate, admin, f"{loopback}:{port}")
     started.set()
     journal.info("Kube API server is now running")
+    ranges.check(network, addresses)
     journal.info("k3s is up and running")
     notify.ready()
 
@@ -143,8 +151,6 @@ def _write_tokens(
 def _serving_files(
     options: Options, folder: Path, authorities: Authorities, own_names: list[str]
 ) -> tuple[Path, Path]:
-    service_range = options.text("service-cidr", "10.43.0.0/16").split("/")[0]
-    first_service = service_range.rpartition(".")[0] + ".1"
     internal = ["kubernetes" + tail for tail in ("", ".default", ".default.svc")]
     names = [
         *own_names,
@@ -152,7 +158,7 @@ def _serving_files(
         *options.many("advertise-address"),
         *internal,
         "kubernetes.default.svc.cluster.local",
-        *("localhost", "127.0.0.1", "::1", first_service),
+        *("localhost", "127.0.0.1", "::1"),
     ]
     pair = certificates.serving(authorities.server, names)
     certificate = folder / "tls" / "serving-kube-apiserver.crt"
