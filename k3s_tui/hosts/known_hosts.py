@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from k3s_tui.core import glob
+from k3s_tui.core.address import canonical
 from k3s_tui.core.files import at_home
 
 DEFAULT_PORT = 22
@@ -83,7 +84,7 @@ class KnownHosts:
 
     def find(self, name: str, port: int = DEFAULT_PORT) -> Known:
         """What is known of `name` on `port`, by the name as `ssh` would look it up."""
-        name = name.lower()
+        name = canonical(name.lower())
         if port == DEFAULT_PORT:
             return _sorted(self._matching(name))
         known = _sorted(self._matching(f"[{name}]:{port}"))

@@ -5,7 +5,8 @@ K3s says it only once it starts, in a journal, on one node after the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
@@ -30,6 +31,9 @@ _WHY_NOT_SMALLER = {
     "cluster-cidr": "a node's part of it is a /24 or /64",
     "service-cidr": "the tenth of its addresses is the name server's",
 }
+_SETTLED = (1, 23, 7)
+"""The K3s whose IPv6 is no experiment any more."""
+
 _SHARED = "K3s starts only where node-ip, cluster-cidr and service-cidr are of the same families"
 
 _Network = IPv4Network | IPv6Network
@@ -42,9 +46,10 @@ def check_networks(profile: Profile) -> Iterator[ProfileProblem]:
     yield from broken
     if not broken:
         yield from _families(profile)
+    yield from _version(profile)
 
 
-def families(addresses: Iterator[str] | tuple[str, ...]) -> tuple[int, ...]:
+def families(addresses: Iterable[str]) -> tuple[int, ...]:
     """4 and 6 in the order of the addresses; those that are names have none."""
     parsed = (ip(address) for address in addresses)
     return tuple(dict.fromkeys(found.version for found in parsed if found))
@@ -178,6 +183,19 @@ def _families(profile: Profile) -> Iterator[ProfileProblem]:
                 path,
                 help="all servers and agents need addresses of the same family: " + _SHARED,
             )
+
+
+def _version(profile: Profile) -> Iterator[ProfileProblem]:
+    parts = re.match(r"v(\d+)\.(\d+)\.(\d+)", profile.k3s.version)
+    nodes = (a for host in profile.k3s_nodes.values() for a in host.cluster_addresses)
+    if parts and tuple(map(int, parts.groups())) < _SETTLED and 6 in families(nodes):
+        yield ProfileProblem(
+            "old-k3s",
+            f"IPv6 is an experiment in K3s {profile.k3s.version}",
+            ("k3s", "version"),
+            expected="v{}.{}.{} or newer".format(*_SETTLED),
+            severity="warning",
+        )
 
 
 def _families_of(settings: Mapping[str, Any], key: str) -> tuple[int, ...]:
