@@ -58,6 +58,12 @@ def found(lines: str, name: str = "web", port: int = 22) -> Known:
         (f"{hashed('[web]:2222')} {A}", "web", 2222, Trusted),
         (f"[web]:2222 {A}", "web", 2222, Trusted),
         (f"[web]:2222 {A}", "web", 22, Unknown),
+        (f"fd00::1 {A}", "fd00::1", 22, Trusted),
+        (f"fd00::1 {A}", "FD00:0::01", 22, Trusted),
+        (f"fd00::1 {B}", "fd00::1", 22, Changed),
+        (f"[fd00::1]:2222 {A}", "fd00::1", 2222, Trusted),
+        (f"[fd00::1]:2222 {A}", "fd00::1", 22, Unknown),
+        (f"{hashed('[fd00::1]:2222')} {A}", "fd00::1", 2222, Trusted),
         (f"[web]:2222 {B}\nweb {A}", "web", 2222, Changed),
         # Without a port it can vouch for another port, and cannot contradict one.
         (f"web {A}", "web", 2222, Trusted),
@@ -119,3 +125,19 @@ def test_refusals_say_what_to_do() -> None:
     assert isinstance(changed, HostKeyChanged)
     assert fingerprint(A) in changed.text and fingerprint(B) in changed.text
     assert "file:1" in changed.text and "`ssh-keygen -R web`" in changed.hint
+
+
+@pytest.mark.parametrize(
+    ("place", "entry"),
+    [
+        ("web:22", "web"),
+        ("web:2222", "'[web]:2222'"),
+        ("[fd00::1]:22", "fd00::1"),
+        ("[fd00::1]:2222", "'[fd00::1]:2222'"),
+    ],
+)
+def test_the_advice_names_the_line_as_ssh_wrote_it(place: str, entry: str) -> None:
+    verdict = judge(found(f"web {B}"), A)
+    assert isinstance(verdict, Changed)
+    told = refusal(verdict, A, host="web-1", address=place)
+    assert told.hint.endswith(f"`ssh-keygen -R {entry}`")

@@ -113,3 +113,16 @@ def test_which_builds_are_of_one_release(found: str, same: bool) -> None:
 def test_a_node_without_conditions_is_not_ready() -> None:
     bare = {"metadata": {"name": "one"}, "status": {}}
     assert node_state(bare) == NodeState(present=True, reason="it has no Ready condition")
+
+
+def test_a_node_of_both_families_has_both_addresses() -> None:
+    document = json.loads(node())
+    found = document["items"][1]["status"]["addresses"]
+    found.insert(1, {"type": "InternalIP", "address": "fd00::1"})
+    both = NodeReady("one", "v1.34.1+k3s1", ("10.0.0.1", "fd00::1"), server=True)
+    now = both.probe().parse(json.dumps(document).encode())
+    assert now.addresses == ("10.0.0.1", "fd00::1")
+    assert both.diff(now) is None
+    problem = both.diff(replace(now, addresses=("10.0.0.1",)))
+    assert problem is not None
+    assert problem.text == "node one has the address 10.0.0.1, not 10.0.0.1 and fd00::1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,10 +16,33 @@ from k3s_tui.core.secret import Secret
 from k3s_tui.hosts.facts import Facts
 from k3s_tui.pki.authority import Authority
 from k3s_tui.procedure.site import Credentials, Site, peers_of
-from k3s_tui.profile.load import load
+from k3s_tui.profile.load import load, parse
 from k3s_tui.profile.model import HostEntry, Profile
 
-HOW_TO = load(Path(__file__).parents[3] / "docs" / "examples" / "how-to.toml")
+_FILE = Path(__file__).parents[3] / "docs" / "examples" / "how-to.toml"
+_TEXT = _FILE.read_text()
+HOW_TO = load(_FILE)
+IPV6 = parse(_TEXT.replace("10.161.129.", "fd00::"), "ipv6.toml").profile
+"""The same with IPv6 addresses everywhere."""
+
+BOTH = parse(
+    re.sub(
+        r'address = "10.161.129.(\d+)"\nroles',
+        r"""address = "10.161.129.\1"
+node-ip = "10.161.129.\1,fd00::\1"
+roles""",
+        _TEXT,
+    ).replace(
+        "[k3s.server-config]\n",
+        """[k3s.server-config]
+cluster-cidr = "10.42.0.0/16,fd00:42::/56"
+service-cidr = "10.43.0.0/16,fd00:43::/112"
+""",
+    ),
+    "both.toml",
+).profile
+"""And with an address of each family for every host."""
+
 GIB = 1024 * 1024
 """KiB."""
 

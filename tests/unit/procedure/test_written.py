@@ -18,7 +18,7 @@ from k3s_tui.resources.postgres.access import Access
 from k3s_tui.resources.postgres.database import Database
 from k3s_tui.resources.postgres.role import Role
 from k3s_tui.resources.service import Service
-from tests.unit.procedure.sites import HOW_TO, changed, site, with_host, with_node_ip
+from tests.unit.procedure.sites import BOTH, HOW_TO, IPV6, changed, site, with_host, with_node_ip
 
 PROFILES = {
     "how-to": HOW_TO,
@@ -27,7 +27,9 @@ PROFILES = {
     ),
     "DNS": changed(datastore={"hosts_entry": "never"}),
     "three servers": with_host("s3", HostEntry(address="10.161.129.155", roles=["server"])),
-    "IPv6": with_node_ip("k3s-server-1", "fd00:0::0a"),
+    "IPv6": IPV6,
+    "both families": BOTH,
+    "a server in IPv6": with_node_ip("k3s-server-1", "fd00:0::0a"),
     "more names": changed(k3s={"tls_san": ["k3s.example.org"]}),
     "virtual address": changed(loadbalancer={"address": "10.161.129.119"}),
 }
