@@ -139,8 +139,9 @@ class Draft:
         balancers = [t for t in self.hosts.values() if "loadbalancer" in roles_of(t)]
         if not self.get(("loadbalancer", "address")) and balancers:
             address = balancers[0].get("node-ip") or balancers[0].get("address")
-            if address:
-                self.set(("loadbalancer", "address"), address)
+            if isinstance(address, str) and address:
+                first = address.partition(",")[0].strip()
+                self.set(("loadbalancer", "address"), first)
 
     @property
     def checked(self) -> load.Checked:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
+
 import pytest
 
 from k3s_tui.profile.load import parse
 from k3s_tui.profile.model import Profile
 from k3s_tui.profile.networks import clash, families
 from k3s_tui.profile.problem import ProfileInvalid, ProfileProblem
-from tests.unit.profile.documents import TEXT
+from tests.unit.profile.documents import HOW_TO, TEXT
 
 NODES = ("54", "154", "196")
 PODS, SERVICES = "10.42.0.0/16,fd00:42::/56", "10.43.0.0/16,fd00:43::/112"
@@ -173,3 +176,12 @@ def test_a_mirror_may_be_an_address() -> None:
     profile, problems = judged(text)
     assert profile is not None, problems
     assert profile.install.script.startswith(("https://[fd00::9]:8443/k3s/", "https://get"))
+
+
+def test_the_how_to_page_is_right() -> None:
+    page = HOW_TO.parents[1] / "how-to" / "ipv6.md"
+    (_, pairs) = re.findall(r"```toml\n(.*?)```", page.read_text(), re.DOTALL)
+    ranges = tomllib.loads(pairs)["k3s"]["server-config"]
+    node_ip = tomllib.loads(pairs)["hosts"]["k3s-server-1"]["node-ip"]
+    assert clash(families(node_ip.split(",")), ranges) == ""
+    assert judged(config(both(), **{k.replace("-", "_"): v for k, v in ranges.items()}))[0]
