@@ -100,5 +100,8 @@ def _service(site: Site) -> Service:
 
 def _uses_ipv6(site: Site) -> bool:
     """Whether anybody may come over IPv6."""
-    own = [address for name in site.profile.hosts for address in site.addresses(name)]
-    return any(":" in address for address in (site.profile.loadbalancer.address, *own))
+    there = site.facts[site.profile.loadbalancer_host].addresses
+    if there and not any(":" in address for _, address in there):
+        return False  # not even ::1: its kernel has no IPv6
+    wanted = [address for name in site.profile.hosts for address in site.addresses(name)]
+    return any(":" in address for address in (site.profile.loadbalancer.address, *wanted))

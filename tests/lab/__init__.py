@@ -15,7 +15,8 @@ but the machine's own apt sources.
 
 **The hosts** are the how-to's, with its names and addresses: ``k3s-server-1`` (.54),
 ``k3s-server-2`` (.154), ``k3s-agent`` (.196), ``postgres`` (.212) and ``nginx`` (.118) in
-10.161.129.0/24. Each is a systemd-nspawn container: an overlay over one debootstrap base that is
+10.161.129.0/24, and once more in fd00:10:161:129::/64 with the same last number, where the machine
+has IPv6. Each is a systemd-nspawn container: an overlay over one debootstrap base that is
 never written to, its own host name, SSH host keys, control groups and network namespace. Users:
 ``ops`` (sudo asks nothing), ``opspw`` (sudo asks for ``topology.SUDO_PASSWORD``) and ``root``, all
 by the lab's own ed25519 key. A host has no PostgreSQL, no nginx, no Python, and empty package
@@ -42,7 +43,7 @@ config.yaml, pulls no image and runs no pod.
 same addresses in namespaces of its own (``ip netns exec NAME-k3s-tui-lab``, state in
 /var/lib/NAME-k3s-tui-lab). NAME is short: lower-case letters and digits.
 
-**What it leaves on the machine**: the caches in /var/cache/k3s-tui-lab and the unreachable route.
+**What it leaves on the machine**: the caches in /var/cache/k3s-tui-lab and the unreachable routes.
 State is in /var/lib/k3s-tui-lab; ``down`` removes it, also after a crash of ``up``, and ends only
 processes that it recorded (pid and start time) or finds in the hosts' own control groups.
 

@@ -35,9 +35,10 @@ def operator(
     *,
     also: dict[str, str] | None = None,
     ranges: dict[str, str] | None = None,
+    pin: bool = True,
 ) -> Product:
     """The lab's profile at other addresses; `also` are the nodes' second ones."""
-    product = Product(lab, folder)
+    product = Product(lab, folder, pin=pin)
     document = tomlkit.parse(product.profile.read_text())
     for name, address in addresses.items():
         host = document["hosts"][name]
@@ -137,6 +138,22 @@ class TestIPv6Only:
         hosts = lab.host(SERVERS[0]).sh("cat /etc/hosts")
         assert f"{SIX['postgres']} postgres.rancher.rke2" in hosts
         assert internal_addresses(lab) == {name: [SIX[name]] for name in NODES}
+
+    def test_host_keys_are_told_and_found_as_ssh_writes_them(
+        self, product: Product, tmp_path: Path
+    ) -> None:
+        stranger = operator(product.lab, tmp_path, SIX, pin=False)
+        assert stranger.init().status == 0
+        refused = stranger.plan()
+        assert refused.status == 4, refused
+        assert f"the host key of [{SIX['nginx']}]:22 is not known" in refused.out + refused.err
+        known = stranger.home / ".ssh" / "known_hosts"
+        known.parent.mkdir(mode=0o700)
+        keys = product.lab.host_keys
+        known.write_text("".join(f"{address} {keys[name]}\n" for name, address in SIX.items()))
+        found = stranger.plan()
+        # Now it looks at the hosts, and finds the cluster of another one's secrets.
+        assert found.status == 5 and "is not known" not in found.out + found.err, found
 
     def test_the_kubeconfig_leads_to_the_cluster(self, product: Product) -> None:
         client = Path(__file__).with_name("api_client.py")

@@ -147,6 +147,14 @@ def test_another_spelling_is_the_same_address() -> None:
     assert k3s_config(checks(here), f"{SERVER}/servers/k3s")["node-ip"] == "fd00::54"
 
 
+def test_a_load_balancer_without_ipv6_still_starts() -> None:
+    """Before nodes of both families: nginx gives up at an address that its kernel does not know."""
+    entry = HostEntry(address="10.161.129.118", roles=["loadbalancer"])
+    facts = {"addresses": (("lo", "127.0.0.1"), ("eth0", "10.161.129.118"))}
+    found = checks(site(with_host("nginx", entry, BOTH), facts={"nginx": facts}))
+    assert "[::]" not in texts(found["nginx/loadbalancer/service"])[CONFIG_PATH]
+
+
 def rule(name: str, here: Site, host: str) -> str:
     rules = {"families": networks.same_families, "routes": networks.routes}
     problem = (rules | {"lasting": networks.lasting_addresses})[name](here, host)
