@@ -25,6 +25,8 @@ def init(path: Path, passphrase_file: Path | None) -> Exit:
         print(f"made {key}")
     for key in done.kept:
         print(f"kept {key}")
+    for key in done.missing:
+        print(f"missing {key}: put it in with k3s-tui secret set {path} {key}", file=sys.stderr)
     if done.made:
         print(
             f"Back up {secrets_file(path)} and remember its passphrase: without them the cluster's "

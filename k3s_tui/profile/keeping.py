@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -27,10 +27,13 @@ _TOKENS = ("k3s.token", "k3s.agent-token")
 
 @dataclass(frozen=True, slots=True)
 class Initialized:
-    """Keys of the store that were made, and those that were there before."""
+    """Keys of the store that were made, those that were there before, and those that only a
+    person can put in.
+    """
 
     made: list[str]
     kept: list[str]
+    missing: list[str] = field(default_factory=list)
 
 
 async def init_store(
@@ -58,12 +61,16 @@ async def init_store(
         exists = file.exists()
         store = await Store.open(file, passphrase) if exists else Store(file, passphrase)
         new = {key: generate() for key in _needed(profile) if key not in store}
-        new |= {**_missing_ca(store, make_ca), **given}
+        new |= {**(_missing_ca(store, make_ca) if profile.has_authority else {}), **given}
         if new:
             store = store.put(new)
             await store.save()
         resolver.adopt(store)
-    return Initialized(sorted(new), [key for key in store if key not in new])
+    return Initialized(
+        sorted(new),
+        [key for key in store if key not in new],
+        [key for key in _known_to_people(profile) if key not in store],
+    )
 
 
 async def set_secret(
@@ -104,17 +111,27 @@ async def _change(path: Path, resolver: Resolver, change: Callable[[Store], Stor
 
 def _tokens(profile: Profile) -> list[tuple[str, str]]:
     """Where the profile speaks of a token that lies in the store, and under which key."""
-    refs = profile.secret_refs
-    return [(place, refs[place].rest) for place in _TOKENS if refs[place].scheme == "store"]
+    return [(place, key) for place, key in _in_store(profile).items() if place in _TOKENS]
 
 
 def _needed(profile: Profile) -> list[str]:
     """Keys that the profile's references name, without those that only a person can know."""
-    return [
-        reference.rest
-        for place, reference in profile.secret_refs.items()
-        if reference.scheme == "store" and place != "ssh.sudo-password"
-    ]
+    known = _known_to_people(profile)
+    return [key for key in _in_store(profile).values() if key not in known]
+
+
+def _known_to_people(profile: Profile) -> list[str]:
+    """Keys of what others have chosen: nothing that is made here would be right."""
+    places = {"ssh.sudo-password"}
+    if profile.datastore.mode == "existing":
+        places.add("datastore.password")
+    return [key for place, key in _in_store(profile).items() if place in places]
+
+
+def _in_store(profile: Profile) -> dict[str, str]:
+    """Keys of the store, by the places of the profile that name them."""
+    refs = profile.secret_refs.items()
+    return {place: reference.rest for place, reference in refs if reference.scheme == "store"}
 
 
 def _missing_ca(store: Store, make_ca: MakeCa) -> Mapping[str, Secret]:

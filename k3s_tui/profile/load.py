@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from k3s_tui.profile import rules
+from k3s_tui.profile import modes, rules
 from k3s_tui.profile.convert import convert
 from k3s_tui.profile.locate import Path as Place
 from k3s_tui.profile.locate import Places, Span, locate
@@ -107,9 +107,11 @@ class Checked:
 def check(document: Mapping[str, Any]) -> Checked:
     """Judge a document that need not have been written yet."""
     converted = convert(document, Profile)
-    found = [p for p in rules.check(converted.value) if not _spoiled(p, converted.replaced)]
+    profile: Profile = converted.value
+    told = (*rules.check(profile), *modes.check(profile, document))
+    found = [p for p in told if not _spoiled(p, converted.replaced)]
     problems = [p for p in converted.problems if not _needless(p, found)] + found
-    return Checked(converted.value, problems)
+    return Checked(profile, problems)
 
 
 def parse_toml(source: str, filename: str) -> dict[str, Any]:

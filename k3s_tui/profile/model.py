@@ -29,6 +29,7 @@ from k3s_tui.profile.shapes import (
     LeafDays,
     MirrorUrl,
     NodeIp,
+    PemFile,
     Port,
     ProfileName,
     RenewDays,
@@ -49,6 +50,11 @@ RELEASES = "https://github.com/k3s-io/k3s/releases/download"
 RANCHERS_MIRRORS = frozenset({"rancher-mirror.rancher.cn", "rancher-mirror.cnrancher.com"})
 """Hosts of Rancher's mirror in China, which names releases v1.36.3-k3s1, and the script otherwise
 than the releases do."""
+
+Engine: TypeAlias = Literal["postgresql", "mysql"]
+"""`mysql` is MariaDB, too."""
+
+PORTS: dict[Engine, int] = {"postgresql": 5432, "mysql": 3306}
 
 RoleName: TypeAlias = Literal["server", "agent", "datastore", "loadbalancer"]
 
@@ -95,15 +101,29 @@ class HostEntry(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab",
 
 
 class Datastore(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
-    """The database that holds the cluster's state."""
+    """What holds the cluster's state: PostgreSQL that is ours, a database of somebody else's, or
+    etcd inside the servers.  `modes` knows which setting means something in which mode.
+
+    The three files are paths on the laptop.  `address` is for /etc/hosts, where no DNS knows the
+    name.
+    """
 
     mode: Literal["managed", "existing", "embedded"] = "managed"
-    hostname: DnsName
-    port: Port = 5432
+    engine: Engine = "postgresql"
+    hostname: DnsName = ""
+    address: Address | None = None
+    given_port: Port | None = field(default=None, name="port")
     hosts_entry: Literal["auto", "never"] = "auto"
     database: Identifier = "k3s"
     user: Identifier = "k3s"
-    password: SecretRef
+    password: SecretRef | None = None
+    ca: PemFile | None = None
+    client_certificate: PemFile | None = None
+    client_key: PemFile | None = None
+
+    @property
+    def port(self) -> int:
+        return self.given_port or PORTS[self.engine]
 
 
 class Pki(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
@@ -204,6 +224,11 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", k
         return {n: h for n, h in self.hosts.items() if {"server", "agent"} & set(h.roles)}
 
     @property
+    def has_authority(self) -> bool:
+        """Whether a CA of this cluster's own signs for the datastore."""
+        return self.datastore.mode == "managed"
+
+    @property
     def datastore_host(self) -> str:
         """The name of the managed datastore's host; the rules see to it that there is one."""
         return next(iter(self.with_role("datastore")))
@@ -228,11 +253,9 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", k
     @property
     def secret_refs(self) -> dict[str, SecretRef]:
         """Every reference of the profile, by its place: `k3s.token` → `store:k3s.token`."""
-        refs = {
-            "datastore.password": self.datastore.password,
-            "k3s.token": self.k3s.token,
-            "k3s.agent-token": self.k3s.agent_token,
-        }
+        refs = {"k3s.token": self.k3s.token, "k3s.agent-token": self.k3s.agent_token}
+        if self.datastore.password is not None:
+            refs = {"datastore.password": self.datastore.password, **refs}
         if self.ssh.sudo_password is not None:
             refs["ssh.sudo-password"] = self.ssh.sudo_password
         return refs

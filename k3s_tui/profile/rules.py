@@ -17,7 +17,7 @@ from k3s_tui.profile.problem import ProfileProblem, did_you_mean, nearest, shown
 OLDEST_K3S = (1, 21)
 """The first whose cluster on an external datastore needs, and keeps to, one token."""
 
-COUNTING = frozenset({"no-server", "one-server", "no-datastore", "no-loadbalancer"})
+COUNTING = frozenset({"no-server", "one-server", "even-servers", "no-datastore", "no-loadbalancer"})
 """Problems that hold only if every host's roles are known."""
 
 _AGENT_PORTS = (6443, 6444)
@@ -28,20 +28,6 @@ _SERVER_PORTS = (6444, 10010, 10248, 10249, 10250, 10256, 10257, 10258, 10259)
 
 _KUBELET_PORT = 10250
 _RESERVED_NAMES = {"laptop": "it is how k3s-tui calls the machine it runs on"}
-_RESERVED_IN_POSTGRES = {
-    "all",
-    "none",
-    "postgres",
-    "public",
-    "replication",
-    "samegroup",
-    "samerole",
-    "sameuser",
-    "template0",
-    "template1",
-}
-"""Names that are PostgreSQL's own, or that mean something else in pg_hba.conf."""
-
 _KUBELET_MAY_SET = {
     "beta.kubernetes.io/arch",
     "beta.kubernetes.io/instance-type",
@@ -65,10 +51,7 @@ def check(profile: Profile) -> Iterator[ProfileProblem]:
 
 def supported_modes(profile: Profile) -> Iterator[ProfileProblem]:
     """Modes that the file format knows and this version cannot carry out."""
-    for section, key, value, works in (
-        ("datastore", "mode", profile.datastore.mode, "managed"),
-        ("pki", "mode", profile.pki.mode, "managed"),
-    ):
+    for section, key, value, works in (("pki", "mode", profile.pki.mode, "managed"),):
         if value != works:
             yield ProfileProblem(
                 "not-supported-yet",
@@ -308,19 +291,10 @@ def labels(profile: Profile) -> Iterator[ProfileProblem]:
                 )
 
 
-def database_names(profile: Profile) -> Iterator[ProfileProblem]:
-    for key, value in (("user", profile.datastore.user), ("database", profile.datastore.database)):
-        if value in _RESERVED_IN_POSTGRES or value.startswith("pg_"):
-            yield ProfileProblem(
-                "bad-database-name",
-                f"{shown(value)} is a name of PostgreSQL's own",
-                ("datastore", key),
-                help=f'the {key} belongs to this cluster alone, "k3s" for example',
-            )
-
-
 def lifetimes(profile: Profile) -> Iterator[ProfileProblem]:
     pki = profile.pki
+    if not profile.has_authority:
+        return
     if pki.ca_days <= pki.leaf_days:
         yield ProfileProblem(
             "ca-too-short",
@@ -415,7 +389,6 @@ _RULES: tuple[Callable[[Profile], Iterator[ProfileProblem]], ...] = (
     jumps,
     ports,
     labels,
-    database_names,
     lifetimes,
     registration_address,
     distinct_secrets,

@@ -14,7 +14,9 @@ from k3s_tui.core.errors import OperatorError
 from k3s_tui.core.files import write_atomically
 from k3s_tui.profile.edit import edit, write
 from k3s_tui.profile.load import parse, parse_toml, read_text
+from k3s_tui.profile.locate import Path as Place
 from k3s_tui.profile.model import Profile
+from k3s_tui.profile.modes import inapplicable
 from k3s_tui.profile.neighbours import exclusive
 
 _HEADER = """\
@@ -48,7 +50,17 @@ def save(path: Path, profile: Profile) -> None:
 
 def new(profile: Profile, filename: str) -> str:
     """A profile as a new file's text."""
-    return _HEADER.format(filename=filename) + write(_readable(profile))
+    tables = _readable(profile)
+    for path, _ in inapplicable(profile):
+        _without(tables, path)
+    return _HEADER.format(filename=filename) + write(tables)
+
+
+def _without(tables: dict[str, Any], path: Place) -> None:
+    *above, last = path
+    for key in above:
+        tables = tables.get(str(key), {})
+    tables.pop(str(last), None)
 
 
 def edited(source: str, profile: Profile, filename: str) -> str:

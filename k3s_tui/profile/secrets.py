@@ -24,10 +24,15 @@ PASSPHRASE_VARIABLE = "K3S_TUI_PASSPHRASE_FILE"
 
 SHORTEST_PASSPHRASE = 8
 
+_NOTHING = Secret("")
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterSecrets:
-    """What a run needs; the CA as PEM, its key PKCS#8."""
+    """What a run needs; the CA as PEM, its key PKCS#8.
+
+    What the profile's mode of the datastore has no use for is empty.
+    """
 
     datastore_password: Secret
     token: Secret
@@ -82,14 +87,13 @@ class Resolver:
                 "k3s.token and k3s.agent-token have the same value: agents could become servers",
                 hint="give the agents a token of their own",
             )
+        key, certificate = await self._authority() if profile.has_authority else (_NOTHING, "")
+        password = values.get("datastore.password", _NOTHING)
+        return ClusterSecrets(password, token, agent_token, key, certificate)
+
+    async def _authority(self) -> tuple[Secret, str]:
         store = await self.store()
-        return ClusterSecrets(
-            values["datastore.password"],
-            token,
-            agent_token,
-            store.get(CA_KEY),
-            store.get(CA_CERTIFICATE).reveal(),
-        )
+        return store.get(CA_KEY), store.get(CA_CERTIFICATE).reveal()
 
     async def store(self) -> Store:
         """The profile's store, opened once."""

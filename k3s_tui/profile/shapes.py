@@ -141,6 +141,15 @@ Folder = Annotated[
         code="bad-value",
     ),
 ]
+PemFile = Annotated[
+    str,
+    _text(
+        r"^[^\x00-\x1f\x7f]+$",
+        "file",
+        "the path of a PEM file on this machine, from the profile's own folder on",
+        code="bad-value",
+    ),
+]
 Identity = Annotated[
     str,
     _text(

@@ -320,12 +320,6 @@ def test_what_is_missing_is_named() -> None:
     ]
 
 
-def test_a_mode_to_come_asks_for_nothing_else() -> None:
-    start, end = TEXT.index("[datastore]"), TEXT.index("# The certificates")
-    text = TEXT[:start] + '[datastore]\nmode = "embedded"\n' + TEXT[end:]
-    assert [problem.code for problem in problems(text)] == ["not-supported-yet"]
-
-
 def test_unreadable_files(tmp_path: Path) -> None:
     def code(content: bytes) -> tuple[str, int, int]:
         path = tmp_path / "x.toml"

@@ -16,11 +16,12 @@ from k3s_tui.core.errors import CredentialsError, Exit, SecretMissing, UsageErro
 from k3s_tui.core.secret import Secret
 from k3s_tui.profile.generate import check_token, generate
 from k3s_tui.profile.keeping import init_store, rekey, set_secret
-from k3s_tui.profile.load import parse
+from k3s_tui.profile.load import load, parse
+from k3s_tui.profile.model import Profile
 from k3s_tui.profile.reference import SecretRef
 from k3s_tui.profile.secrets import Resolver, read_secret_file
 from k3s_tui.profile.store import CA_CERTIFICATE, CA_KEY, Store
-from tests.unit.profile.documents import TEXT
+from tests.unit.profile.documents import HOW_TO, TEXT
 
 PROFILE = parse(TEXT, "x").profile
 PASSPHRASE = "correct horse battery"
@@ -93,6 +94,33 @@ async def test_init_makes_only_what_is_missing(folder: Path) -> None:
     result = await init_store(PROFILE, path, secrets, no_ca)
     assert (result.made, result.kept) == ([], sorted(KEYS))
     assert (folder / "how-to.secrets").read_bytes() == before
+
+
+def without_a_ca(name: str) -> Profile:
+    return load(HOW_TO.with_name(f"{name}.toml"))
+
+
+async def test_nobody_makes_the_password_of_somebody_elses_database(tmp_path: Path) -> None:
+    """Nor a CA that would sign for nothing."""
+    profile, path = without_a_ca("existing-postgresql"), tmp_path / "how-to.toml"
+    secrets, _ = resolver(tmp_path, PASSPHRASE, PASSPHRASE)
+    done = await init_store(profile, path, secrets, no_ca)
+    tokens = ["k3s.agent-token", "k3s.token"]
+    assert (done.made, done.kept, done.missing) == (tokens, [], ["datastore.password"])
+    with pytest.raises(SecretMissing, match=r"datastore\.password"):
+        await secrets.cluster(profile)
+    await set_secret(profile, path, secrets, "datastore.password", Secret("theirs"))
+    found = await resolver(tmp_path, PASSPHRASE)[0].cluster(profile)
+    assert found.datastore_password == Secret("theirs")
+    assert (found.ca_key, found.ca_certificate) == (Secret(""), "")
+
+
+async def test_etcd_needs_tokens_only(tmp_path: Path) -> None:
+    profile = without_a_ca("embedded")
+    secrets, _ = resolver(tmp_path, PASSPHRASE, PASSPHRASE)
+    done = await init_store(profile, tmp_path / "x.toml", secrets, no_ca)
+    assert (done.made, done.missing) == (["k3s.agent-token", "k3s.token"], [])
+    assert (await secrets.cluster(profile)).datastore_password == Secret("")
 
 
 async def test_set_and_rekey(folder: Path) -> None:
