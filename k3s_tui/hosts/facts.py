@@ -14,9 +14,35 @@ Role = Literal["server", "agent"]
 
 
 _KEYS = frozenset(
-    "address arch cgroup cloud-init command controllers cpus default-route disk firewalld init k3s"
-    " k3s-unit leftover machine-id manage-hosts meminfo module-missing netstat now os postgres"
-    " procnet route selinux ss ufw".split()
+    [
+        "address",
+        "arch",
+        "cgroup",
+        "cloud-init",
+        "command",
+        "controllers",
+        "cpus",
+        "default-route",
+        "disk",
+        "firewalld",
+        "init",
+        "k3s",
+        "k3s-unit",
+        "leftover",
+        "machine-id",
+        "manage-hosts",
+        "meminfo",
+        "module-missing",
+        "netstat",
+        "now",
+        "os",
+        "postgres",
+        "procnet",
+        "route",
+        "selinux",
+        "ss",
+        "ufw",
+    ]
 )
 
 

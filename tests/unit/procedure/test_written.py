@@ -23,7 +23,12 @@ from tests.unit.procedure.sites import BOTH, HOW_TO, IPV6, changed, site, with_h
 PROFILES = {
     "how-to": HOW_TO,
     "other names": changed(
-        datastore={"user": "kine", "database": "db", "hostname": "db.example.org", "port": 5433}
+        datastore={
+            "user": "kine",
+            "database": "db",
+            "hostname": "db.example.org",
+            "given_port": 5433,
+        }
     ),
     "DNS": changed(datastore={"hosts_entry": "never"}),
     "three servers": with_host("s3", HostEntry(address="10.161.129.155", roles=["server"])),
