@@ -39,9 +39,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["tally"] = [asdict(row) for row in tally.SESSION.rows]
-    elif tally.FULL and tally.SESSION.rows and not exitstatus and _is_whole(session.config):
-        # A page of a run that failed, or of a part, would say less than it seems to.
-        tally.write(tally.SESSION)
+    elif tally.FULL and tally.SESSION.rows and not exitstatus:
+        tally.write(tally.SESSION, whole=_is_whole(session.config))
 
 
 def _is_whole(config: pytest.Config) -> bool:

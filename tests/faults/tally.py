@@ -6,7 +6,7 @@ import datetime
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from k3s_tui import __version__
@@ -39,13 +39,22 @@ class Row:
     """Secrets found where none may be."""
     note: str = ""
     """A measured figure worth keeping, such as the longest gap."""
+    on: str = field(default_factory=lambda: str(datetime.datetime.now(datetime.UTC).date()))
+    """The day of it."""
 
     def cells(self) -> tuple[str, ...]:
         numbers = (self.injected, self.survived, self.lost, self.canaries)
-        return (self.promise, self.fault, *map(str, numbers), self.note)
+        return (self.promise, self.fault, *map(str, numbers), self.on, self.note)
+
+    @classmethod
+    def of(cls, line: str) -> Row:
+        """The row that a table's line came from."""
+        promise, fault, *numbers, on, note = (cell.strip() for cell in line.split("|")[1:-1])
+        injected, survived, lost, canaries = map(int, numbers)
+        return cls(promise, fault, injected, survived, lost, canaries, note, on)
 
 
-HEADINGS = ("", "fault", "injected", "survived", "lost data", "canaries found", "seen")
+HEADINGS = ("", "fault", "injected", "survived", "lost data", "canaries found", "on", "seen")
 
 
 class Tally:
@@ -66,6 +75,10 @@ class Tally:
         row.lost += more.lost
         row.canaries += more.canaries
         row.note = "; ".join(filter(None, dict.fromkeys((row.note, more.note))))
+
+    def keep(self, former: Row) -> None:
+        """Take a row of an earlier session, if this one has none like it."""
+        self._rows.setdefault((former.promise, former.fault), former)
 
     @property
     def rows(self) -> list[Row]:
@@ -98,18 +111,23 @@ SESSION = Tally()
 """Of this process; those that tests are spread over hand theirs on (tests/conftest.py)."""
 
 
-def write(tally: Tally) -> None:
-    """Put a whole run's result into docs/reference/faults.md and, in short, into the README."""
-    today = datetime.datetime.now(datetime.UTC).date()
-    machine = f"Python {platform.python_version()}, {os.cpu_count()} cores"
-    version = f"k3s-tui {__version__}, {today}, {machine}"
+def write(tally: Tally, *, whole: bool) -> None:
+    """Put the results into docs/reference/faults.md and, in short, into the README.
+
+    Rows that are not of this session stay, with their day, unless it was a whole `make faults`.
+    """
+    if not whole:
+        for line in REPORT.read_text().splitlines() if REPORT.exists() else ():
+            if line.startswith("| P"):
+                tally.keep(Row.of(line))
+    about = f"k3s-tui {__version__}, Python {platform.python_version()}, {os.cpu_count()} cores"
     REPORT.write_text(
         "# Faults\n\n"
-        "What the last whole `make faults` injected, and what came of it. Written by it; the\n"
-        "promises P1 to P15 are those of [SECURITY.md](../../SECURITY.md).\n\n"
-        f"{version}.\n\n{tally.table()}"
+        "What `make faults` has injected at last, and what came of it. Written by it, when all of\n"
+        "its tests have passed; the promises P1 to P15 are those of\n"
+        f"[SECURITY.md](../../SECURITY.md).\n\n{about}.\n\n{tally.table()}"
     )
-    README.write_text(inserted(README.read_text(), f"{version}:\n\n{tally.by_promise()}"))
+    README.write_text(inserted(README.read_text(), f"{tally.by_promise()}"))
 
 
 def inserted(page: str, text: str) -> str:

@@ -1,4 +1,7 @@
-"""P15: what hosts do to a run.  Each ends with a message of its own, and the next run goes on."""
+"""P15: what hosts do to a run.  Each ends with a message of its own, and the next run goes on.
+
+And of P2 and P10 what wants a host with systemd: a pulled cable, and a success that is none.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,13 @@ from contextlib import contextmanager
 import pytest
 
 from tests.faults.tally import Tally
+from tests.lab import network
 from tests.lab.containers import Container
 from tests.lab.lab import Lab
 from tests.lab.product import Done, Product
 from tests.lab.test_interruption import running
+from tests.lab.test_refusals import shim
+from tests.lab.topology import HOSTS
 
 _HOLD = """
 import fcntl, sys
@@ -63,6 +69,20 @@ def package_lock_held(host: Container) -> Iterator[Callable[[], None]]:
         holder.wait()
 
 
+def test_a_success_that_is_none(product: Product, tally: Tally) -> None:
+    """What a program says, its exit status included, is not believed: what is there, is."""
+    row = tally("P10", "a package manager that says it has installed, and has not")
+    lies = shim("apt-get", 'echo "Setting up nginx (1.22.1-9) ..."; exit 0')
+    row.injected += 1
+    with until_mended(product.lab.host("nginx"), lies, "rm /usr/local/bin/apt-get"):
+        done = product.apply("--only", "nginx")
+    assert done.status == 1, done
+    assert "Setting up nginx" in "".join(e["text"] for e in done.of("line")), done
+    assert not done.steps("changed") & {"nginx/loadbalancer/packages", "nginx/loadbalancer/service"}
+    assert "nginx" in failure(done, "nginx/loadbalancer/packages"), done
+    row.survived += 1
+
+
 def test_a_held_package_lock_is_named_and_waited_for(product: Product, tally: Tally) -> None:
     row = tally("P15", "package lock held by another process")
     nginx = product.lab.host("nginx")
@@ -74,6 +94,23 @@ def test_a_held_package_lock_is_named_and_waited_for(product: Product, tally: Ta
         release()
         done = run.ended(300)
     assert done.status == 0, done
+    row.survived += 1
+
+
+def test_a_pulled_cable(product: Product, tally: Tally) -> None:
+    """While packages are installed, until it is missed: put back, the step goes on."""
+    row = tally("P2", "a host's cable pulled in a step")
+    spec = next(spec for spec in HOSTS if spec.name == "postgres")
+    with running(product, "--only", "postgres/datastore/packages") as run:
+        run.until_event("step-started", "postgres/datastore/packages")
+        row.injected += 1
+        network.plug(spec, in_=False)
+        try:
+            run.until(lambda done: any(e["state"] == "lost" for e in done.of("host-state")))
+        finally:
+            network.plug(spec, in_=True)
+        done = run.ended(300)
+    assert done.status == 0 and "postgres/datastore/packages" in done.steps("changed"), done
     row.survived += 1
 
 
@@ -120,6 +157,19 @@ def test_sudo_that_is_revoked_half_way(product: Product, tally: Tally) -> None:
     assert done.status in (1, 4), done
     assert "sudo" in failure(done, "k3s-agent/"), done
     assert "Traceback" not in done.err
+    row.survived += 1
+
+
+def test_a_clock_that_jumps(product: Product, tally: Tally) -> None:
+    """Between two runs, an hour ahead: what is dated here would not be valid there."""
+    row = tally("P15", "clock jump")
+    jump = shim("date", '[ "$*" = +%s ] || exec /bin/date "$@"\necho $(($(/bin/date +%s) + 3600))')
+    row.injected += 1
+    with until_mended(product.lab.host("k3s-server-2"), jump, "rm /usr/local/bin/date"):
+        done = product.apply()
+    assert done.status == 5 and not done.of("step-started"), done
+    assert "k3s-server-2/preflight/clock: its clock is 60 min ahead" in done.err, done
+    assert "date" in done.events[-1]["hint"], done
     row.survived += 1
 
 

@@ -129,6 +129,11 @@ def with_ipv4() -> None:
         )
 
 
+def plug(host: HostSpec, *, in_: bool) -> None:
+    """Pull out the host's cable, or put it back."""
+    _batch(LAN, [f"link set {host.link} {'up' if in_ else 'down'}"])
+
+
 def down() -> None:
     """Delete the namespaces; with them go the bridge and the cables."""
     for name in [*(host.namespace for host in HOSTS), LAN]:

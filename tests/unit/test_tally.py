@@ -24,3 +24,15 @@ def test_the_readme_has_a_line_for_each_promise() -> None:
     assert table.splitlines()[2:] == ["| P2 | 7        | 5        | 0         | 2 |"]
     page = tallies.inserted(tallies.README.read_text(), table)
     assert table in page and tallies.inserted(page, table) == page
+
+
+def test_a_row_is_read_as_it_was_written() -> None:
+    tally = Tally()
+    row = tally("P14", "a server stopped")
+    row.injected, row.survived, row.note = 1, 1, "longest gap 0.1 s"
+    assert tallies.Row.of(tally.table().splitlines()[2]) == row
+    newer = Tally()
+    newer("P14", "a server stopped").injected = 2
+    newer.keep(row)
+    newer.keep(tallies.Row("P2", "a cut"))
+    assert [(row.promise, row.injected) for row in newer.rows] == [("P2", 0), ("P14", 2)]
