@@ -14,6 +14,7 @@ from k3s_tui.procedure import (
     loadbalancer,
     preflight,
     servers,
+    standing,
     verification,
 )
 from k3s_tui.procedure.site import Site
@@ -21,7 +22,7 @@ from k3s_tui.procedure.site import Site
 
 def build(site: Site) -> Steps:
     """Everything that makes five bare hosts a cluster, chapter by chapter."""
-    before = preflight.steps(site)
+    before = (*preflight.steps(site), *standing.steps(site))
     database = datastore.chapter(site)
     source = installation.chapter(site)
     control = servers.chapter(site, database, source)

@@ -157,6 +157,7 @@ class Deployment:
             credentials=Credentials(secrets.datastore_password, secrets.token, secrets.agent_token),
             authority=Authority.from_pem(secrets.ca_key, secrets.ca_certificate),
             recorded=recorded.checksums(order.profile.k3s.version, order.profile.install.script),
+            pinned=frozenset(recorded.host_keys),
         )
 
     async def _resolve(self) -> tuple[ClusterSecrets, LockFile]:

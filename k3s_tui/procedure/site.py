@@ -33,6 +33,7 @@ class Site:
     `clocks` are seconds by which a host's clock is ahead of the laptop's, and how far that can be
     off; None where the host did not say its time.  `recorded` are SHA-256 sums by artifact name
     (`install.sh`, `k3s-amd64`) for the profile's version, empty before the first run.
+    `pinned` are the names whose host keys were recorded, jump hosts among them.
     """
 
     profile: Profile
@@ -42,6 +43,7 @@ class Site:
     credentials: Credentials
     authority: Authority
     recorded: Mapping[str, str]
+    pinned: frozenset[str] = frozenset()
 
     def family(self, name: str) -> Family:
         """Raises Refused for a distribution that is none of ours."""

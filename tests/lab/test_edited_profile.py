@@ -6,7 +6,7 @@ import pytest
 import tomlkit
 
 from .lab import Lab
-from .operators import changes, edit, snapshot
+from .operators import changes, edit, lock_file, snapshot
 from .product import Done, Product
 
 AGENT = "k3s-agent"
@@ -34,14 +34,35 @@ def applied(product: Product) -> Done:
 
 @pytest.fixture(scope="module")
 def product(bare_hosts: Lab, tmp_path_factory: pytest.TempPathFactory) -> Product:
-    """A cluster of two servers, without the agent."""
+    """A cluster of one server, without the agent."""
     product = Product(bare_hosts, tmp_path_factory.mktemp("operator"))
     document = tomlkit.parse(product.profile.read_text())
     del document["hosts"][AGENT]
+    del document["hosts"][SERVERS[1]]
     product.profile.write_text(tomlkit.dumps(document))
     assert product.init().status == 0
     applied(product)
     return product
+
+
+def test_a_server_that_is_added_is_let_in_and_nothing_restarts(product: Product) -> None:
+    lab, new = product.lab, SERVERS[1]
+    before = starts(lab)
+    with product.profile.open("a") as file:
+        file.write(f'\n[hosts.{new}]\naddress = "{lab.addresses[new]}"\nroles = ["server"]\n')
+    done = applied(product)
+    changed = {step for step in done.steps("changed") if not step.startswith(f"{new}/")}
+    assert changed == {"postgres/datastore/access", "nginx/loadbalancer/service"}, changed
+    assert {f"{new}/servers/certificate", f"{new}/servers/k3s"} <= done.steps("changed")
+    after = starts(lab)
+    assert {name: start for name, start in after.items() if new not in name} == before
+    assert f"{new}/k3s.service" in after
+    rules = lab.host("postgres").sh("cat /etc/postgresql/*/main/pg_hba.conf")
+    proxy = lab.host("nginx").sh("cat /etc/nginx/k3s-tui-lb.conf")
+    for name in SERVERS:
+        assert f"hostssl k3s k3s {lab.addresses[name]}/32 scram-sha-256" in rules, rules
+        assert f"server {lab.addresses[name]}:6443 " in proxy, proxy
+    assert not applied(product).steps("changed")
 
 
 def test_an_agent_that_is_added_is_all_that_changes(product: Product) -> None:
@@ -69,6 +90,26 @@ def test_another_name_of_the_api_restarts_the_servers_and_nothing_else(product: 
     assert not applied(product).steps("changed")
 
 
+def refused(product: Product, text: str, *says: str) -> Done:
+    """Apply `text` as the profile: exit 5, all of `says` in what the plan calls problems, and
+    nothing is touched.
+    """
+    before, there, units = product.profile.read_text(), snapshot(product.lab), starts(product.lab)
+    product.profile.write_text(text)
+    try:
+        done = product.apply()
+    finally:
+        product.profile.write_text(before)
+    assert done.status == 5, done
+    told = [event["summary"] for event in done.of("planned", verdict="problem")]
+    for expected in says:
+        assert any(expected in text for text in told), done
+    # The cluster runs, and writes into its database and its own folder.
+    assert not [c for c in changes(there, snapshot(product.lab)) if ":/etc/" in c]
+    assert starts(product.lab) == units
+    return done
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
@@ -81,20 +122,63 @@ def test_another_name_of_the_api_restarts_the_servers_and_nothing_else(product: 
 def test_what_cannot_be_changed_is_named_and_nothing_is_touched(
     product: Product, old: str, new: str, says: str
 ) -> None:
-    before, units = product.profile.read_text(), starts(product.lab)
-    text = before.replace("[k3s.server-config]\n", "") if "server-config" in new else before
-    product.profile.write_text(text)
-    edit(product, old, new)
-    try:
-        done = product.apply()
-    finally:
-        product.profile.write_text(before)
-    assert done.status == 5, done
+    text = product.profile.read_text()
+    if "server-config" in new:
+        text = text.replace("[k3s.server-config]\n", "")
+    assert text.count(old) == 1, old
+    done = refused(product, text.replace(old, new), says)
     told = done.of("planned", verdict="problem")
-    assert told and all("cannot be changed in a cluster" in e["summary"] for e in told), told
+    assert all("cannot be changed in a cluster" in event["summary"] for event in told), told
     assert {event["host"] for event in told} == set(SERVERS)
-    assert says in told[0]["summary"], told
-    assert starts(product.lab) == units
+
+
+def test_another_version_is_refused(product: Product) -> None:
+    text = product.profile.read_text().replace(
+        'version = "v1.34.1+k3s1"', 'version = "v1.35.0+k3s1"'
+    )
+    refused(product, text, "it has K3s v1.34.1+k3s1", "and the profile pins v1.35.0+k3s1")
+
+
+def test_another_address_of_an_agent_is_refused(product: Product) -> None:
+    old = "[hosts.k3s-agent]\n"
+    text = product.profile.read_text().replace(old, f'{old}node-ip = "10.161.129.197"\n')
+    refused(product, text, "node-ip (10.161.129.196 there, 10.161.129.197 wanted)")
+
+
+def test_another_name_of_an_agent_is_refused(product: Product) -> None:
+    """Its key is pinned by its name, so it is one that nobody knows; then the host itself says."""
+    text = product.profile.read_text().replace("[hosts.k3s-agent]", "[hosts.worker]")
+    lock = lock_file(product)
+    pins = lock.read_text()
+    line = next(line for line in pins.splitlines() if line.startswith("k3s-agent ="))
+    lock.write_text(pins.replace(line, f"{line}\n{line.replace('k3s-agent', 'worker')}"))
+    try:
+        refused(
+            product,
+            text,
+            "k3s-agent (now called worker in the profile)",
+            "node-name (k3s-agent there, worker wanted)",
+        )
+    finally:
+        lock.write_text(pins)
+
+
+@pytest.mark.parametrize("name", [AGENT, *SERVERS])
+def test_a_host_that_was_taken_out_is_noticed(product: Product, name: str) -> None:
+    document = tomlkit.parse(product.profile.read_text())
+    del document["hosts"][name]
+    says = f"not in the profile any more, and still in the cluster: {name}"
+    done = refused(product, tomlkit.dumps(document), says)
+    told = done.of("planned", verdict="problem")
+    assert {event["host"] for event in told} == set(SERVERS) - {name}, told
+
+
+def test_a_datastore_elsewhere_is_refused(product: Product) -> None:
+    document = tomlkit.parse(product.profile.read_text())
+    del document["hosts"]["postgres"]
+    document["hosts"]["nginx"]["roles"] = ["loadbalancer", "datastore"]
+    there = "the datastore's address (10.161.129.212 there, 10.161.129.118 wanted)"
+    refused(product, tomlkit.dumps(document), there)
 
 
 def test_after_the_refusals_nothing_is_to_be_changed(product: Product) -> None:

@@ -41,7 +41,11 @@ FIXED = (
 )
 """Options of `config.yaml`: who a node is, and what must be equal on all servers."""
 
+JOINED = "/var/lib/rancher/k3s/agent/client-ca.crt"
+"""A node has it as soon as it has spoken with its cluster."""
+
 _AGENT_TOKEN = "agent-token"
+_DATASTORE_HOST = "the datastore's address"
 _TELLS_NO_VALUE = {_AGENT_TOKEN: "it has another value"}
 
 
@@ -85,20 +89,7 @@ printf '{_AGENT_TOKEN} %s\\n' "${{digest%% *}}"
         )
 
     def diff(self, now: FixedState) -> Problem | None:
-        if now.values is None:
-            return None
-        wanted = self._wanted()
-        told = [
-            f"{name} ({_TELLS_NO_VALUE.get(name) or f'{there} there, {wanted[name]} wanted'})"
-            for name, there in now.values.items()
-            if there != wanted[name]
-        ]
-        if not told:
-            return None
-        return Problem(
-            f"this cannot be changed in a cluster that is there: {'; '.join(told)}",
-            "set it back in the profile; for another cluster, use a profile and hosts of its own",
-        )
+        return _compare(now, self._wanted())
 
     def _wanted(self) -> dict[str, str]:
         digest = hashlib.sha256((self.nonce + self.agent_token.reveal()).encode()).hexdigest()
@@ -107,6 +98,81 @@ printf '{_AGENT_TOKEN} %s\\n' "${{digest%% *}}"
             **_of_endpoint(self.endpoint.reveal()),
             _AGENT_TOKEN: digest,
         }
+
+
+@dataclass(frozen=True)
+class SameNode:
+    """A preflight check on an agent: it keeps the name and the addresses that it joined with.
+
+    `public` is what its configuration would be; `root` is prefixed to every path.
+    """
+
+    public: str
+    root: str = ""
+
+    def probe(self) -> Probe[FixedState]:
+        mark, joined, main = (quote(self.root + path) for path in (MARK, JOINED, config.CONFIG))
+        return Probe(
+            f"[ -e {mark} ] && [ -e {joined} ] && [ -e {main} ] || exit 0\ncat {main}",
+            lambda out: FixedState(_node(out.decode(errors="replace")) if out else None),
+        )
+
+    def diff(self, now: FixedState) -> Problem | None:
+        return _compare(now, _node(self.public))
+
+
+@dataclass(frozen=True)
+class SameDatastore:
+    """A preflight check on a server: its own line for `hostname` leads to one of `addresses`.
+
+    An empty PostgreSQL on another host would be taken for a cluster that begins.  Where K3s never
+    ran, or /etc/hosts has no line of ours for the name, nothing is fixed.
+    """
+
+    hostname: str
+    addresses: tuple[str, ...]
+    root: str = ""
+
+    def probe(self) -> Probe[FixedState]:
+        mark, ca, hosts = (quote(self.root + path) for path in (MARK, CLUSTER_CA, "/etc/hosts"))
+        return Probe(
+            f"[ -e {mark} ] && [ -e {ca} ] || exit 0\n"
+            f"sed -n '/^# BEGIN k3s-tui$/,/^# END k3s-tui$/p' {hosts}",
+            self._parse,
+        )
+
+    def diff(self, now: FixedState) -> Problem | None:
+        if now.values is None or now.values[_DATASTORE_HOST] in self.addresses:
+            return None
+        return _compare(now, {_DATASTORE_HOST: " and ".join(self.addresses)})
+
+    def _parse(self, out: bytes) -> FixedState:
+        for line in out.decode(errors="replace").splitlines():
+            address, *names = line.split() or [""]
+            if self.hostname in names:
+                return FixedState({_DATASTORE_HOST: sanitize(address)})
+        return FixedState()
+
+
+def _node(text: str) -> dict[str, str]:
+    found = _options(text)
+    return {name: found[name] for name in ("node-name", "node-ip")}
+
+
+def _compare(now: FixedState, wanted: Mapping[str, str]) -> Problem | None:
+    if now.values is None:
+        return None
+    told = [
+        f"{name} ({_TELLS_NO_VALUE.get(name) or f'{there} there, {wanted[name]} wanted'})"
+        for name, there in now.values.items()
+        if there != wanted[name]
+    ]
+    if not told:
+        return None
+    return Problem(
+        f"this cannot be changed in a cluster that is there: {'; '.join(told)}",
+        "set it back in the profile; for another cluster, use a profile and hosts of its own",
+    )
 
 
 def _parse(out: bytes) -> FixedState:

@@ -12,7 +12,7 @@ from k3s_tui.core.secret import Secret
 from k3s_tui.resources.k3s import config
 from k3s_tui.resources.k3s.cluster_ca import PATH as CLUSTER_CA
 from k3s_tui.resources.k3s.service import MARK
-from k3s_tui.resources.k3s.unchanged import Unchanged
+from k3s_tui.resources.k3s.unchanged import JOINED, SameDatastore, SameNode, Unchanged
 from tests.unit.hands import LocalHands
 from tests.unit.shells import SHELLS
 
@@ -135,3 +135,58 @@ async def test_no_secret_is_in_what_it_says(hands: LocalHands, tmp_path: Path) -
     install(tmp_path)
     state = await hands.look(check(tmp_path))
     assert "ord%251" not in repr(state) and "first-agent-token" not in repr(state)
+
+
+def join(root: Path, name: str, address: str) -> None:
+    """Files as an agent has them that has joined."""
+    public = config.agent_config(config.Node(name, [address]), "https://10.0.0.9:6443", {})
+    for path, text in ((MARK, ""), (JOINED, ""), (config.CONFIG, public)):
+        file = Path(f"{root}{path}")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "told"),
+    [
+        ("k3s-agent", "10.0.0.3", ""),
+        ("k3s-agent", "10.0.0.4", "node-ip (10.0.0.3 there, 10.0.0.4 wanted)"),
+        ("worker", "10.0.0.3", "node-name (k3s-agent there, worker wanted)"),
+    ],
+)
+async def test_an_agent_keeps_its_name_and_address(
+    hands: LocalHands, tmp_path: Path, name: str, address: str, told: str
+) -> None:
+    # Another registration address is followed.
+    public = config.agent_config(config.Node(name, [address]), "https://lb.example.org:6443", {})
+    check = SameNode(public, str(tmp_path))
+    assert check.diff(await hands.look(check)) is None, "it is bare"
+    join(tmp_path, "k3s-agent", "10.0.0.3")
+    found = check.diff(await hands.look(check))
+    assert (found.text.rpartition("that is there: ")[2] if found else "") == told
+    Path(f"{tmp_path}{JOINED}").unlink()
+    assert check.diff(await hands.look(check)) is None, "it never joined"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "refused"),
+    [
+        ("127.0.0.1 localhost\n", False),
+        ("10.0.0.5 postgres.k3s.internal\n", False),
+        ("# BEGIN k3s-tui\n10.0.0.8 postgres.k3s.internal\n# END k3s-tui\n", False),
+        ("# BEGIN k3s-tui\n10.0.0.5 another.name\n# END k3s-tui\n", False),
+        ("# BEGIN k3s-tui\n10.0.0.5 postgres.k3s.internal\n# END k3s-tui\n", True),
+    ],
+)
+async def test_the_datastore_stays_on_its_host(
+    hands: LocalHands, tmp_path: Path, hosts: str, refused: bool
+) -> None:
+    check = SameDatastore("postgres.k3s.internal", ("10.0.0.8", "fd00::8"), str(tmp_path))
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/hosts").write_text(hosts)
+    assert check.diff(await hands.look(check)) is None, "no server runs there"
+    install(tmp_path)
+    found = check.diff(await hands.look(check))
+    assert bool(found) == refused
+    if found:
+        assert "(10.0.0.5 there, 10.0.0.8 and fd00::8 wanted)" in found.text
