@@ -17,7 +17,7 @@ from k3s_tui.engine.record import EVENTS
 from k3s_tui.procedure.history import replay
 from k3s_tui.procedure.recording import runs_folder
 from k3s_tui.profile import lockfile
-from k3s_tui.profile.model import Profile
+from k3s_tui.profile.model import HostEntry, Profile
 from k3s_tui.profile.neighbours import lock_file
 from k3s_tui.resources.k3s.unchanged import FIXED
 
@@ -100,8 +100,19 @@ def _fixed(profile: Profile, there: Installed) -> Iterator[Fixed]:
         if name in there.nodes:
             yield Fixed(("hosts", name), "node")
             yield Fixed(("hosts", name, "roles"), "role")
-            key = "address" if entry.node_ip is None else "node-ip"
-            yield Fixed(("hosts", name, key), "address")
+            yield _address(name, entry)
+    if wanted.mode == "managed" and wanted.hosts_entry == "auto":
+        for name, entry in profile.with_role("datastore").items():
+            if name not in there.nodes:  # else it is said above
+                yield Fixed(("hosts", name), "datastore")
+                yield Fixed(("hosts", name, "roles"), "datastore")
+                yield _address(name, entry)
+
+
+def _address(name: str, entry: HostEntry) -> Fixed:
+    """What the other hosts use; where SSH goes is nobody else's affair."""
+    key = "address" if entry.node_ip is None else "node-ip"
+    return Fixed(("hosts", name, key), "address")
 
 
 def _recorded(profile_path: Path, name: str) -> Iterator[str]:

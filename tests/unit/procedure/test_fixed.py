@@ -13,8 +13,9 @@ from k3s_tui.engine.record import Recorder
 from k3s_tui.procedure.fixed import Installed, fixed_fields, installed
 from k3s_tui.procedure.recording import runs_folder
 from k3s_tui.profile import lockfile
+from k3s_tui.profile.model import HostEntry
 from k3s_tui.profile.neighbours import lock_file
-from tests.unit.procedure.sites import HOW_TO
+from tests.unit.procedure.sites import HOW_TO, changed, with_host
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA=="
 NODES = frozenset({"k3s-server-1", "k3s-server-2", "k3s-agent"})
@@ -79,10 +80,24 @@ def test_what_is_fixed_and_what_is_not() -> None:
         "hosts.k3s-server-1",
         "hosts.k3s-server-1.address",
         "hosts.k3s-agent.roles",
+        "hosts.postgres",
+        "hosts.postgres.address",
     }
     # Not installed yet; followed by servers and agents; where the password is kept and its value.
     assert not {p for p in found if p.startswith(("hosts.k3s-server-2", "loadbalancer", "pki"))}
     assert "datastore.password" not in found
+
+
+def test_where_dns_leads_to_the_datastore_its_host_is_free() -> None:
+    by_dns = changed(datastore={"hosts_entry": "never"})
+    found = {one.path for one in fixed_fields(by_dns, Installed(NODES))}
+    assert not {path for path in found if path[:2] == ("hosts", "postgres")}
+
+
+def test_nothing_is_said_twice() -> None:
+    both = with_host("k3s-agent", HostEntry(address="10.0.0.3", roles=["agent", "datastore"]))
+    found = [one.path for one in fixed_fields(both, Installed(NODES))]
+    assert len(found) == len(set(found))
 
 
 def test_with_a_node_ip_the_way_of_ssh_is_free() -> None:
