@@ -61,11 +61,14 @@ def expected(
     profile_path: Path | None = None,
     facts: Mapping[str, Facts] | None = None,
 ) -> tuple[Certificate, ...]:
-    """What the profile will have issued: the CA, PostgreSQL's certificate, one per server.
+    """What the profile will have issued: the CA, PostgreSQL's certificate, one per server; nothing
+    where the datastore is not ours.
 
     The profile may lack what is not written yet.  `facts` are those of hosts that have been
     looked at: they tell an address that the profile gives as a name.
     """
+    if not profile.has_authority:
+        return ()
     path = profile_path or Path(f"{profile.name}.toml")
     known = facts or {}
     authority = Authority.create(authority_name(profile), profile.pki.ca_days, now)

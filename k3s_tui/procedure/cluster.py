@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from k3s_tui.core.contract import Step
@@ -9,6 +10,8 @@ from k3s_tui.engine.graph import Steps
 from k3s_tui.procedure import (
     agents,
     datastore,
+    embedded,
+    existing_datastore,
     installation,
     kubeconfig,
     loadbalancer,
@@ -17,27 +20,42 @@ from k3s_tui.procedure import (
     standing,
     verification,
 )
+from k3s_tui.procedure.datastore_client import ClientOf
+from k3s_tui.procedure.installation import Installation
+from k3s_tui.procedure.servers import managed_client
 from k3s_tui.procedure.site import Site
 
 
 def build(site: Site) -> Steps:
     """Everything that makes five bare hosts a cluster, chapter by chapter."""
     before = (*preflight.steps(site), *standing.steps(site))
-    database = datastore.chapter(site)
     source = installation.chapter(site)
-    control = servers.chapter(site, database, source)
+    database, client_of = _state(site, source)
+    control = servers.chapter(site, client_of, source)
     balancer = loadbalancer.chapter(site, control)
     workers = agents.chapter(site, source, control, balancer)
     access = kubeconfig.chapter(site, control, balancer)
     return (
         *before,
-        *database.steps,
+        *database,
         *source.steps,
         *control.steps,
         *balancer.steps,
         *workers.steps,
         *access.steps,
     )
+
+
+def _state(site: Site, source: Installation) -> tuple[Steps, ClientOf]:
+    """Who holds the cluster's state: the steps of the datastore's own, and what servers need."""
+    match site.profile.datastore.mode:
+        case "managed":
+            database = datastore.chapter(site)
+            return database.steps, partial(managed_client, site, database, source)
+        case "existing":
+            return (), lambda name, ca: existing_datastore.client(site, name, source)
+        case "embedded":
+            return (), lambda name, ca: embedded.client(site, name, ca)
 
 
 def is_preflight(step: Step[Any]) -> bool:

@@ -30,6 +30,8 @@ from k3s_tui.hosts.ssh import Connector
 from k3s_tui.hosts.target import Target
 from k3s_tui.hosts.transport import Transport
 from k3s_tui.pki.authority import Authority
+from k3s_tui.procedure import database_files
+from k3s_tui.procedure.database_files import DatabaseFiles
 from k3s_tui.procedure.site import Credentials, Site, peers_of
 from k3s_tui.procedure.targets import DISKS, Look, look_at, target
 from k3s_tui.profile import lockfile
@@ -147,7 +149,7 @@ class Deployment:
             opening = both.create_task(self._resolve())
             looking = both.create_task(self._look_at_all())
             both.create_task(asyncio.to_thread(import_module, "k3s_tui.procedure.cluster"))
-        secrets, recorded = opening.result()
+        secrets, recorded, files = opening.result()
         found = looking.result()
         self._site = Site(
             profile=order.profile,
@@ -155,17 +157,21 @@ class Deployment:
             facts={name: look.facts for name, look in found.items()},
             clocks={name: look.clock for name, look in found.items()},
             credentials=Credentials(secrets.datastore_password, secrets.token, secrets.agent_token),
-            authority=Authority.from_pem(secrets.ca_key, secrets.ca_certificate),
+            authority=_authority(order.profile, secrets),
             recorded=recorded.checksums(order.profile.k3s.version, order.profile.install.script),
             pinned=frozenset(recorded.host_keys),
+            database_files=files,
         )
 
-    async def _resolve(self) -> tuple[ClusterSecrets, LockFile]:
+    async def _resolve(self) -> tuple[ClusterSecrets, LockFile, DatabaseFiles]:
         secrets = await self._secrets.cluster(self._order.profile)
         self._redact.learn(
             [secrets.datastore_password, secrets.token, secrets.agent_token, secrets.ca_key]
         )
-        return secrets, lockfile.load(lock_file(self._order.profile_path))
+        files = database_files.read(self._order.profile, self._order.profile_path)
+        if files.pair is not None:
+            self._redact.learn([files.pair.key])
+        return secrets, lockfile.load(lock_file(self._order.profile_path)), files
 
     async def _look_at_all(self) -> dict[str, Look]:
         profile = self._order.profile
@@ -236,6 +242,12 @@ class Deployment:
     async def _close(self) -> None:
         await close_all(self._fleet)
         await self._connector.close()
+
+
+def _authority(profile: Profile, secrets: ClusterSecrets) -> Authority:
+    if not profile.has_authority:
+        return Authority(secrets.ca_key, secrets.ca_certificate)
+    return Authority.from_pem(secrets.ca_key, secrets.ca_certificate)
 
 
 async def _local() -> Transport:

@@ -16,6 +16,7 @@ from k3s_tui.core.errors import Refused
 from k3s_tui.families import Role
 from k3s_tui.hosts.facts import Facts
 from k3s_tui.procedure.clocks import clock
+from k3s_tui.procedure.embedded import founder
 from k3s_tui.procedure.networks import lasting_addresses, routes, same_families
 from k3s_tui.procedure.site import Site, host
 from k3s_tui.procedure.versions import (
@@ -147,7 +148,7 @@ def address(site: Site, name: str) -> Problem | None:
 def cloud_init(site: Site, name: str) -> Problem | None:
     facts = site.facts[name]
     is_server = "server" in site.profile.hosts[name].roles
-    hosts_entry = is_server and site.profile.datastore.hosts_entry == "auto"
+    hosts_entry = is_server and site.has_hosts_entry
     if facts.cloud_init_manages_hosts and hosts_entry:
         return stop(
             "cloud-init writes /etc/hosts anew at every boot, and would drop the datastore's name",
@@ -313,6 +314,8 @@ def k3s_ports(site: Site, name: str) -> Problem | None:
     ports = [6444, 10248, 10249, 10250, 10256]
     if "server" in site.profile.hosts[name].roles:
         ports = [site.api_port, *ports, 10257, 10258, 10259]
+        if site.profile.datastore.mode == "embedded":
+            ports += ETCD_PORTS
     for port in ports:
         problem = _port(port, site, name)
         if problem:
@@ -331,6 +334,9 @@ def identity(site: Site, name: str) -> Problem | None:
         )
     return None
 
+
+ETCD_PORTS = [2379, 2380, 2381, 2382]
+"""For clients, for the other members, and for figures; the last one answers on loopback only."""
 
 _K3S = frozenset({"server", "agent"})
 _ALL: frozenset[str] = frozenset()
@@ -356,6 +362,7 @@ RULES: tuple[tuple[str, frozenset[str], Rule], ...] = (
     ("default-route", _K3S, default_route),
     ("existing-k3s", _K3S, existing_k3s),
     ("ports", _K3S, k3s_ports),
+    ("founder", frozenset({"server"}), founder),
     ("datastore-port", frozenset({"datastore"}), datastore_port),
     ("loadbalancer-port", frozenset({"loadbalancer"}), balancer_port),
 )

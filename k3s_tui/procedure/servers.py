@@ -17,6 +17,7 @@ from k3s_tui.core.secret import Secret
 from k3s_tui.engine.graph import Steps
 from k3s_tui.pki.profiles import datastore_client
 from k3s_tui.procedure.datastore import Datastore
+from k3s_tui.procedure.datastore_client import Client, ClientOf, same
 from k3s_tui.procedure.installation import Installation
 from k3s_tui.procedure.proofs import datastore_login, deployed_pair
 from k3s_tui.procedure.site import Site, host
@@ -51,24 +52,25 @@ class Servers:
     ca: Step[str]
 
 
-def chapter(site: Site, database: Datastore, source: Installation) -> Servers:
+def chapter(site: Site, client_of: ClientOf, source: Installation) -> Servers:
     steps: list[Step[Any]] = []
     ready: dict[str, Step[Any]] = {}
+    ca: Step[str] | None = None
     for name in site.profile.servers:
         before = tuple(ready.values())[-1:]
-        own = _server(site, name, database, source, before)
+        own = _server(site, name, client_of(name, ca), source, (*before, *((ca,) if ca else ())))
         steps += own
         ready[name] = own[-1]
-    first = next(iter(ready))
-    ca: Step[str] = Step(f"{first}/servers/ca", host(first), ClusterCa(), (ready[first],))
+        ca = ca or Step(f"{name}/servers/ca", host(name), ClusterCa(), (ready[name],))
+    assert ca is not None, "the profile's rules see to it that there is a server"
     return Servers((*steps, ca), ready, ca)
 
 
-def _server(
-    site: Site, name: str, database: Datastore, source: Installation, before: Steps
-) -> Steps:
+def managed_client(
+    site: Site, database: Datastore, source: Installation, name: str, _: Step[str] | None
+) -> Client:
+    """A certificate for PostgreSQL, made on the server, and the proof that it lets K3s in."""
     here = host(name)
-    theirs = foreign(name)
     entry = _hosts_entry(site, name)
     ca = Step(
         f"{name}/servers/datastore-ca",
@@ -89,28 +91,39 @@ def _server(
     )
     proof = datastore_login(site, name, (*entry, *database.ready))
     pair = deployed_pair(site, name, FILES, (*entry, ca, certificate, *database.ready))
+    return Client(
+        (*entry, ca, certificate, proof, pair),
+        FILES,
+        _endpoint(site),
+        lambda seen: (seen[ca].digest, seen[certificate].fingerprint),
+        same(site.credentials.token),
+    )
+
+
+def _server(site: Site, name: str, client: Client, source: Installation, before: Steps) -> Steps:
+    here = host(name)
+    theirs = foreign(name)
     binary = source.binary(name)
     public = config.server_config(
-        node_of(site, name), _tls_san(site, name), FILES, site.profile.k3s.server_config
-    )
-    secrets = config.server_secrets(
-        site.credentials.token, site.credentials.agent_token, _endpoint(site)
+        node_of(site, name), _tls_san(site, name), client.state, site.profile.k3s.server_config
     )
     unchanged: Step[Any] = Step(
         f"{name}/preflight/unchanged",
         here,
-        Unchanged(public, _endpoint(site), site.credentials.agent_token, nonce=token_hex(16)),
+        Unchanged(public, client.endpoint, site.credentials.agent_token, nonce=token_hex(16)),
     )
     service: Step[Any] = Step(
         f"{name}/servers/k3s",
         here,
         lambda seen: server_service(
             public,
-            secrets,
+            config.server_secrets(
+                client.token(seen), site.credentials.agent_token, client.endpoint
+            ),
             port=site.api_port,
-            inputs=(seen[binary].digest, seen[ca].digest, seen[certificate].fingerprint),
+            inputs=(seen[binary].digest, *client.inputs(seen)),
         ),
-        (theirs, unchanged, *source.needs[name], *entry, ca, certificate, proof, pair, *before),
+        (theirs, unchanged, *source.needs[name], *client.steps, *before),
         within=700,
     )
     started = Step(f"{name}/servers/started", here, Started("k3s.service"), (service,))
@@ -127,7 +140,7 @@ def _server(
         (service, started),
         within=300,
     )
-    return (theirs, unchanged, *entry, ca, certificate, proof, pair, service, started, ready)
+    return (theirs, unchanged, *client.steps, service, started, ready)
 
 
 def foreign(name: str) -> Step[Any]:

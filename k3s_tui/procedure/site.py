@@ -14,6 +14,7 @@ from k3s_tui.core.secret import Secret
 from k3s_tui.families import Family, family_of
 from k3s_tui.hosts.facts import Facts
 from k3s_tui.pki.authority import Authority
+from k3s_tui.procedure.database_files import NO_FILES, DatabaseFiles
 from k3s_tui.profile.model import Profile
 
 
@@ -33,7 +34,8 @@ class Site:
     `clocks` are seconds by which a host's clock is ahead of the laptop's, and how far that can be
     off; None where the host did not say its time.  `recorded` are SHA-256 sums by artifact name
     (`install.sh`, `k3s-amd64`) for the profile's version, empty before the first run.
-    `pinned` are the names whose host keys were recorded, jump hosts among them.
+    `pinned` are the names whose host keys were recorded, jump hosts among them.  `authority` is
+    empty where no CA of ours signs for the datastore.
     """
 
     profile: Profile
@@ -44,6 +46,15 @@ class Site:
     authority: Authority
     recorded: Mapping[str, str]
     pinned: frozenset[str] = frozenset()
+    database_files: DatabaseFiles = NO_FILES
+
+    @property
+    def has_hosts_entry(self) -> bool:
+        """Whether the datastore's name goes into /etc/hosts: never over a DNS that knows it."""
+        wanted = self.profile.datastore
+        if wanted.mode == "embedded" or wanted.hosts_entry == "never":
+            return False
+        return wanted.mode == "managed" or wanted.address is not None
 
     def family(self, name: str) -> Family:
         """Raises Refused for a distribution that is none of ours."""

@@ -8,6 +8,7 @@ from typing import Any
 from k3s_tui.core.contract import Step
 from k3s_tui.engine.graph import Steps
 from k3s_tui.pki.authority import Authority
+from k3s_tui.procedure import embedded, existing_datastore
 from k3s_tui.procedure.loadbalancer import upstreams
 from k3s_tui.procedure.proofs import login
 from k3s_tui.procedure.site import Site, host
@@ -24,7 +25,17 @@ WITHIN = 30.0
 
 
 def steps(site: Site) -> Steps:
-    return (*_nodes(site), *_balancer(site), _sessions(site), *_logins(site), *_refusals(site))
+    return (*_nodes(site), *_balancer(site), *_datastore(site))
+
+
+def _datastore(site: Site) -> Steps:
+    match site.profile.datastore.mode:
+        case "managed":
+            return (_sessions(site), *_logins(site), *_refusals(site))
+        case "existing":
+            return existing_datastore.verification(site)
+        case "embedded":
+            return embedded.verification(site)
 
 
 def _nodes(site: Site) -> Steps:

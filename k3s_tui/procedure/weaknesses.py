@@ -9,7 +9,13 @@ from typing import Literal, TypeAlias
 from k3s_tui.profile.model import Profile
 
 Code: TypeAlias = Literal[
-    "one-datastore", "one-load-balancer", "no-server", "one-server", "shared-host"
+    "one-datastore",
+    "one-load-balancer",
+    "no-server",
+    "one-server",
+    "one-etcd-server",
+    "three-etcd-servers",
+    "shared-host",
 ]
 
 
@@ -25,7 +31,8 @@ class Weakness:
 def single_points(profile: Profile) -> tuple[Weakness, ...]:
     """Whatever ends the cluster, or its high availability, when it fails alone.
 
-    Two servers are not one of them: the datastore decides, and servers need no majority.
+    Two servers are not one of them: the datastore decides, and servers need no majority, but for
+    etcd, which lives of one.
     """
     return tuple(_find(profile))
 
@@ -50,6 +57,20 @@ def _find(profile: Profile) -> Iterator[Weakness]:
     servers = tuple(profile.servers)
     if not servers:
         yield Weakness("no-server", "There is no server yet.")
+    elif len(servers) == 1 and profile.datastore.mode == "embedded":
+        yield Weakness(
+            "one-etcd-server",
+            f"{servers[0]} is the only server and holds the cluster's state alone: if its disk is "
+            "lost, so is the cluster. Three servers survive the loss of one. Make snapshots.",
+            servers,
+        )
+    elif len(servers) == 3 and profile.datastore.mode == "embedded":
+        yield Weakness(
+            "three-etcd-servers",
+            "Of three servers one may fail: etcd needs a majority, and with two down the API does "
+            "not answer.",
+            servers,
+        )
     elif len(servers) == 1:
         yield Weakness(
             "one-server",

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 from k3s_tui.core.address import canonical, ip, url
 from k3s_tui.core.secret import Secret
 from k3s_tui.procedure import datastore as database
-from k3s_tui.procedure import servers
+from k3s_tui.procedure import existing_datastore, servers
 from k3s_tui.profile.model import Profile
 from k3s_tui.profile.networks import families
 from k3s_tui.resources import nginx
@@ -54,8 +54,10 @@ class Upstream:
 
 
 def on_datastore(profile: Profile) -> Iterator[Written]:
-    """PostgreSQL's role, database, files and rules."""
+    """PostgreSQL's role, database, files and rules; nothing where it is not ours."""
     wanted = profile.datastore
+    if wanted.mode != "managed":
+        return
     name = next(iter(profile.with_role("datastore")), "")
     tls = database.TLS
     yield Written(name, "role", wanted.user)
@@ -96,21 +98,35 @@ def unknown_servers(profile: Profile) -> tuple[str, ...]:
 
 
 def on_servers(profile: Profile) -> Iterator[Written]:
-    """What each server needs to reach the datastore."""
+    """What each server needs to reach the datastore; nothing where it is in the servers."""
     wanted = profile.datastore
+    if wanted.mode == "embedded":
+        return
     host = next(iter(profile.with_role("datastore")), "")
-    endpoint = config.datastore_endpoint(
+    make = config.mysql_endpoint if wanted.engine == "mysql" else config.datastore_endpoint
+    endpoint = make(
         wanted.user, Secret(_HIDDEN), wanted.hostname, wanted.port, wanted.database
     ).reveal()
     for name in profile.servers:
-        if wanted.hosts_entry == "auto":
-            address = _way(profile, name, host)[1]
+        if wanted.hosts_entry == "auto" and (wanted.mode == "managed" or wanted.address):
+            address = wanted.address or _way(profile, name, host)[1]
             lines = (f"{address} {wanted.hostname}",) if address else ()
             yield Written(name, "block", "/etc/hosts", lines)
-        yield Written(name, "file", servers.FILES.ca, mode="0644")
-        yield Written(name, "file", servers.FILES.certificate, mode="0644")
-        yield Written(name, "file", servers.FILES.key, mode="0600")
+        for path, mode in _client_files(profile):
+            yield Written(name, "file", path, mode=mode)
         yield Written(name, "file", config.SECRETS, (f"datastore-endpoint: {endpoint}",), "0600")
+
+
+def _client_files(profile: Profile) -> Iterator[tuple[str, str]]:
+    if profile.datastore.mode == "managed":
+        yield servers.FILES.ca, "0644"
+        yield servers.FILES.certificate, "0644"
+        yield servers.FILES.key, "0600"
+        return
+    yield existing_datastore.CA, "0644"
+    if profile.datastore.client_certificate is not None:
+        yield existing_datastore.CERTIFICATE, "0644"
+        yield existing_datastore.KEY, "0600"
 
 
 def balancer(profile: Profile) -> tuple[Written, ...]:

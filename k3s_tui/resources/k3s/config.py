@@ -44,15 +44,32 @@ class Node:
 
 @dataclass(frozen=True)
 class DatastoreFiles:
-    """Where a server finds its CA, certificate and key for PostgreSQL."""
+    """Where a server finds its CA for the datastore, and its certificate and key, if it has any."""
 
     ca: str
-    certificate: str
-    key: str
+    certificate: str = ""
+    key: str = ""
+
+    def settings(self) -> dict[str, Any]:
+        settings = {"datastore-cafile": self.ca}
+        if self.certificate:
+            settings["datastore-certfile"] = self.certificate
+            settings["datastore-keyfile"] = self.key
+        return settings
+
+
+@dataclass(frozen=True)
+class Etcd:
+    """A member of the servers' own etcd: `joins` is a server's URL, '' for the one that founds."""
+
+    joins: str = ""
+
+    def settings(self) -> dict[str, Any]:
+        return {"server": self.joins} if self.joins else {"cluster-init": True}
 
 
 def server_config(
-    node: Node, tls_san: Sequence[str], files: DatastoreFiles, extra: Mapping[str, Any]
+    node: Node, tls_san: Sequence[str], state: DatastoreFiles | Etcd, extra: Mapping[str, Any]
 ) -> str:
     """A server's config.yaml.  `extra` is passed through; keys of the tool's own win."""
     return _yaml(
@@ -61,23 +78,17 @@ def server_config(
             **extra,
             **node.settings(),
             "tls-san": list(tls_san),
-            "datastore-cafile": files.ca,
-            "datastore-certfile": files.certificate,
-            "datastore-keyfile": files.key,
+            **state.settings(),
         }
     )
 
 
 def server_secrets(token: Secret, agent_token: Secret, endpoint: Secret) -> Secret:
-    return Secret(
-        _yaml(
-            {
-                "token": token.reveal(),
-                "agent-token": agent_token.reveal(),
-                "datastore-endpoint": endpoint.reveal(),
-            }
-        )
-    )
+    """`endpoint` is empty where etcd holds the cluster's state."""
+    settings = {"token": token.reveal(), "agent-token": agent_token.reveal()}
+    if endpoint.reveal():
+        settings["datastore-endpoint"] = endpoint.reveal()
+    return Secret(_yaml(settings))
 
 
 def agent_config(node: Node, server: str, extra: Mapping[str, Any]) -> str:
@@ -102,6 +113,23 @@ def datastore_endpoint(
         f"postgres://{quote(user, safe='')}:{password_part}@{endpoint(hostname, port)}/{database}"
         "?sslmode=verify-full"
     )
+
+
+def mysql_endpoint(user: str, password: Secret, hostname: str, port: int, database: str) -> Secret:
+    """The DSN of MySQL and MariaDB, in the form of Go's driver, which decodes nothing: the password
+    goes from the first colon to the last @ as it is.
+
+    That TLS is used, and the name checked, follows from `datastore-cafile`.
+    """
+    where = endpoint(hostname, port)
+    return Secret(f"mysql://{user}:{password.reveal()}@tcp({where})/{database}")
+
+
+def secure_server_token(ca_hash: str, token: Secret) -> Secret:
+    """The form that pins the cluster's CA: a server that joins gives it to nobody else."""
+    if token.reveal().startswith("K10"):
+        return token
+    return Secret(f"K10{ca_hash}::server:{token.reveal()}")
 
 
 def secure_agent_token(ca_hash: str, agent_token: Secret) -> Secret:

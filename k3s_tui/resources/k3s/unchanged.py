@@ -81,7 +81,7 @@ class Unchanged:
 [ -e {mark} ] && [ -e {ca} ] && [ -e {main} ] && [ -e {secrets} ] || exit 0
 value() {{ sed -n "s/^$1: *//p" {secrets} | sed "s/^'\\(.*\\)'\\$/\\1/" | tr -d '\\n'; }}
 printf 'config %s\\n' "$(base64 <{main} | tr -d '\\n')"
-printf 'endpoint %s\\n' "$(value datastore-endpoint | sed 's#//\\([^:@]*\\):[^@]*@#//\\1@#')"
+printf 'endpoint %s\\n' "$(value datastore-endpoint | sed 's#//\\([^:@]*\\):.*@#//\\1@#')"
 digest=$({{ printf %s {quote(self.nonce)}; value {_AGENT_TOKEN}; }} | sha256sum)
 printf '{_AGENT_TOKEN} %s\\n' "${{digest%% *}}"
 """,

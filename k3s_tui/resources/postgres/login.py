@@ -26,8 +26,11 @@ from k3s_tui.hosts.forwarding import ForwardingFailed
 from k3s_tui.hosts.sanitize import sanitize
 from k3s_tui.hosts.script import quote
 from k3s_tui.resources.postgres.diagnosis import Kind, kind_of, kind_of_served, kind_of_way
+from k3s_tui.resources.postgres.ownership import ROWS
 
 if TYPE_CHECKING:
+    from psycopg import AsyncConnection
+
     from k3s_tui.pki.authority import KeyPair
 
 TIMEOUT = 10
@@ -46,7 +49,8 @@ class Login:
     """Where and as whom.  `ca_pem` signs the datastore's certificate.
 
     `issue` makes a client certificate at the moment of the login, so that it may be short-lived;
-    None logs in without one.  `tls` off is for proving that plain TCP is refused.
+    None logs in without one.  `tls` off is for proving that plain TCP is refused.  `look` reads
+    whose data is in the database.
     """
 
     hostname: str
@@ -57,6 +61,7 @@ class Login:
     ca_pem: str
     issue: Callable[[], KeyPair] | None
     tls: bool = True
+    look: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,9 @@ class Outcome:
     """How a login went.  `said` is the other side's words, on one line.
 
     After a success `version` is the TLS version ('' over plain TCP), `client` the certificate's
-    distinguished name, and `address` the source that PostgreSQL saw.
+    distinguished name, and `address` the source that PostgreSQL saw.  `rows` is what `ROWS` of
+    `ownership` found, as JSON; '' where there is no such table, or nobody looked.  `sqlstate` is ''
+    where the driver does not know it.
     """
 
     kind: Kind
@@ -72,6 +79,8 @@ class Outcome:
     version: str = ""
     client: str = ""
     address: str = ""
+    rows: str = ""
+    sqlstate: str = ""
 
     def encode(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -121,15 +130,27 @@ async def _attempt(login: Login, port: int) -> Outcome:
                 **files,
             ) as connection:
                 who = await (await connection.execute(_WHO)).fetchone()
+                rows = await _rows(connection) if login.look else ""
                 await connection.execute(_USE)
                 await connection.rollback()
         except psycopg.errors.ConnectionTimeout:
             return Outcome("timeout", f"no answer within {TIMEOUT} s")
         except psycopg.Error as error:
             said = str(error)
-            return Outcome(kind_of(said, error.sqlstate), _line(said))
+            return Outcome(
+                kind_of(said, error.sqlstate), _line(said), sqlstate=error.sqlstate or ""
+            )
     version, client, address = who or ("", "", "")
-    return Outcome("ok", "", version, client or "", address)
+    return Outcome("ok", "", version, client or "", address, rows)
+
+
+async def _rows(connection: AsyncConnection[Any]) -> str:
+    there = await (await connection.execute("select to_regclass('public.kine')::text")).fetchone()
+    if there is None or there[0] is None:
+        return ""
+    # No parameters: the driver must take `%` as it is.
+    found = await (await connection.execute(f"select ({ROWS})::text")).fetchone()
+    return str(found[0]) if found else ""
 
 
 @contextmanager

@@ -18,11 +18,7 @@ from k3s_tui.resources.postgres.psql import AS_POSTGRES, Psql, answer, field, fi
 # kine appends: the newest row of a name counts, and `deleted` on it says that it is gone.
 # A first start that was cut off leaves `compact_rev_key`, `/registry/health`, and our bootstrap
 # row without a value: none of those is anybody's data.
-_LOOK = """
-select to_regclass('public.kine') is null as missing \\gset
-\\if :missing
-select json_build_object('bootstrap', '{}'::json, 'registry', false);
-\\else
+ROWS = """
 select json_build_object(
     'bootstrap', coalesce((select json_object_agg(name, size) from (
         select distinct on (name) name, deleted, coalesce(octet_length(value), 0) as size
@@ -32,7 +28,16 @@ select json_build_object(
         select distinct on (name) name, deleted
         from kine where name like '/registry/%' and name <> '/registry/health'
         order by name, id desc) latest
-        where deleted = 0));
+        where deleted = 0))
+"""
+"""Where there is a table `kine`: its bootstrap rows, and whether a cluster keeps objects there."""
+
+_LOOK = f"""
+select to_regclass('public.kine') is null as missing \\gset
+\\if :missing
+select json_build_object('bootstrap', '{{}}'::json, 'registry', false);
+\\else
+{ROWS};
 \\endif
 """
 
@@ -94,31 +99,34 @@ fi
                 f"PostgreSQL runs, but database {self.database} could not be looked into",
                 f"as postgres: psql -d {self.database} -c 'table kine limit 1'",
             )
-        theirs = [size for name, size in now.bootstrap if name != bootstrap_key(self.token)]
-        ours = len(theirs) < len(now.bootstrap)
-        if any(theirs):
-            return Problem(
-                f"database {self.database} holds another cluster's data:"
-                " it was made with another token",
-                "bring that cluster's token back (k3s-tui secret set k3s.token), or name another"
-                " database in the profile",
-            )
-        if theirs:
-            return Problem(
-                f"database {self.database} is locked by the unfinished first start of a server"
-                " with another token",
-                "bring that token back (k3s-tui secret set k3s.token); or, when no server uses"
-                f' it: psql -d {self.database} -c "delete from kine where name like'
-                " '/bootstrap/%'\"",
-            )
-        if now.registry and not ours:
-            return Problem(
-                f"database {self.database} holds another cluster's data: objects, and no key to"
-                " them",
-                "restore that cluster's datastore with its token, or name another database in"
-                " the profile",
-            )
-        return None
+        return objection(now, self.database, self.token)
+
+
+def objection(now: OwnershipState, database: str, token: Secret) -> Problem | None:
+    """What speaks against rows that were read: they are another cluster's."""
+    theirs = [size for name, size in now.bootstrap if name != bootstrap_key(token)]
+    ours = len(theirs) < len(now.bootstrap)
+    if any(theirs):
+        return Problem(
+            f"database {database} holds another cluster's data: it was made with another token",
+            "bring that cluster's token back (k3s-tui secret set k3s.token), or name another"
+            " database in the profile",
+        )
+    if theirs:
+        return Problem(
+            f"database {database} is locked by the unfinished first start of a server"
+            " with another token",
+            "bring that token back (k3s-tui secret set k3s.token); or, when no server uses"
+            f' it: psql -d {database} -c "delete from kine where name like'
+            " '/bootstrap/%'\"",
+        )
+    if now.registry and not ours:
+        return Problem(
+            f"database {database} holds another cluster's data: objects, and no key to them",
+            "restore that cluster's datastore with its token, or name another database in"
+            " the profile",
+        )
+    return None
 
 
 def bootstrap_key(token: Secret) -> str:

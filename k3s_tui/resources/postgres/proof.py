@@ -77,9 +77,10 @@ class Refusal:
         return Probe(self._ask, Outcome.decode)
 
     async def _ask(self, on: Hands) -> bytes:
-        return (await log_in(on, self._wrong())).encode()
+        return (await log_in(on, self.wrong())).encode()
 
-    def _wrong(self) -> Login:
+    def wrong(self) -> Login:
+        """The login that has to fail."""
         if self.kind == "no-certificate":
             return replace(self.login, issue=None)
         if self.kind == "plain-tcp":

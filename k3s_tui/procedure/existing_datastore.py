@@ -1,0 +1,147 @@
+"""A database that is somebody else's: proved from every server, and never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from k3s_tui.core.contract import Check, Step
+from k3s_tui.core.secret import Secret
+from k3s_tui.engine.graph import Steps
+from k3s_tui.pki.authority import Authority, KeyPair
+from k3s_tui.pki.profiles import datastore_client
+from k3s_tui.procedure.datastore_client import Client, same
+from k3s_tui.procedure.installation import Installation
+from k3s_tui.procedure.site import Site, host
+from k3s_tui.resources.block import Block
+from k3s_tui.resources.file import File
+from k3s_tui.resources.k3s import config
+from k3s_tui.resources.mysql import MysqlTls
+from k3s_tui.resources.postgres.elsewhere import ElsewhereProof, RefusalThere
+from k3s_tui.resources.postgres.login import Login
+from k3s_tui.resources.postgres.proof import Refusal, RefusalKind
+from k3s_tui.resources.unpinned import NotInDns
+
+FOLDER = "/etc/k3s-tui/datastore"
+CA = f"{FOLDER}/ca.crt"
+CERTIFICATE = f"{FOLDER}/client.crt"
+KEY = f"{FOLDER}/client.key"
+
+
+def client(site: Site, name: str, source: Installation) -> Client:
+    """The files, a name in /etc/hosts where no DNS knows it, and the login that K3s will do."""
+    here = host(name)
+    files = site.database_files
+    steps: list[Step[Any]] = [*_entry(site, name)]
+    placed: list[Step[Any]] = [
+        Step(f"{name}/servers/datastore-ca", here, File(CA, files.ca_pem, folder_mode="0700"))
+    ]
+    if files.pair is not None:
+        placed += (
+            Step(
+                f"{name}/servers/certificate",
+                here,
+                File(CERTIFICATE, files.pair.certificate_pem, folder_mode="0700"),
+            ),
+            Step(
+                f"{name}/servers/datastore-key",
+                here,
+                File(KEY, files.pair.key, mode="0600", folder_mode="0700"),
+            ),
+        )
+    if site.profile.datastore.engine == "mysql":
+        # Its openssl reads the CA's file, and comes with K3s's packages.
+        needs: Steps = (*steps, *placed, source.packages[name])
+    else:
+        needs = tuple(steps)
+    proof = Step(f"{name}/servers/datastore-login", here, _proof(site), needs, within=60)
+    return Client(
+        (*steps, *placed, proof),
+        config.DatastoreFiles(CA, CERTIFICATE, KEY) if files.pair else config.DatastoreFiles(CA),
+        endpoint(site),
+        lambda seen: tuple(seen[step].digest for step in placed),
+        same(site.credentials.token),
+    )
+
+
+def verification(site: Site) -> Steps:
+    """The login from each server, and what the database's rules refuse, as far as they do."""
+    return tuple(step for name in site.profile.servers for step in _proofs(site, name))
+
+
+def endpoint(site: Site) -> Secret:
+    wanted = site.profile.datastore
+    make = config.mysql_endpoint if wanted.engine == "mysql" else config.datastore_endpoint
+    return make(
+        wanted.user,
+        site.credentials.datastore_password,
+        wanted.hostname,
+        wanted.port,
+        wanted.database,
+    )
+
+
+def _entry(site: Site, name: str) -> Steps:
+    wanted = site.profile.datastore
+    if not site.has_hosts_entry:
+        return ()
+    here = host(name)
+    free: Step[Any] = Step(f"{name}/preflight/datastore-name", here, NotInDns(wanted.hostname))
+    line = f"{wanted.address} {wanted.hostname}\n"
+    entry: Step[Any] = Step(
+        f"{name}/servers/hosts-entry", here, Block("/etc/hosts", line, at="bottom"), (free,)
+    )
+    return free, entry
+
+
+def _proof(site: Site) -> Check[Any]:
+    wanted = site.profile.datastore
+    if wanted.engine == "mysql":
+        return MysqlTls(CA, wanted.hostname, wanted.port)
+    return ElsewhereProof(_login(site), site.credentials.token)
+
+
+def _proofs(site: Site, name: str) -> Steps:
+    checks: dict[str, Check[Any]] = {"datastore-login": _proof(site)}
+    if site.profile.datastore.engine == "postgresql":
+        checks |= {
+            f"refuses-{refusal.kind}": RefusalThere(refusal) for refusal in _refusals(site, name)
+        }
+    return tuple(
+        Step(f"{name}/verification/{what}", host(name), check, within=30)
+        for what, check in checks.items()
+    )
+
+
+def _refusals(site: Site, name: str) -> tuple[Refusal, ...]:
+    """A certificate for another name cannot be tried: only the database's own CA could issue it."""
+    right = _login(site)
+    kinds: tuple[RefusalKind, ...] = ("plain-tcp", "wrong-password")
+    if site.database_files.pair is None:
+        return tuple(Refusal(kind, right) for kind in kinds)
+    stranger = Authority.create("another CA, for a proof", 1, datetime.now(UTC))
+
+    def of_another() -> KeyPair:
+        leaf = datastore_client(site.profile.datastore.user, name)
+        return stranger.issue_short_lived(leaf, datetime.now(UTC))
+
+    return (
+        Refusal("no-certificate", right),
+        Refusal("other-ca", _login(site, of_another)),
+        *(Refusal(kind, right) for kind in kinds),
+    )
+
+
+def _login(site: Site, issue: Callable[[], KeyPair] | None = None) -> Login:
+    wanted = site.profile.datastore
+    pair = site.database_files.pair
+    return Login(
+        hostname=wanted.hostname,
+        port=wanted.port,
+        database=wanted.database,
+        user=wanted.user,
+        password=site.credentials.datastore_password,
+        ca_pem=site.database_files.ca_pem,
+        issue=issue or ((lambda: pair) if pair else None),
+    )

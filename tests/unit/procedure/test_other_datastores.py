@@ -1,0 +1,180 @@
+"""What the plan holds, and what it does not, where the datastore is not ours."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import yaml
+
+from k3s_tui.core.contract import Problem
+from k3s_tui.core.errors import CredentialsError
+from k3s_tui.core.secret import Secret
+from k3s_tui.pki.authority import KeyPair
+from k3s_tui.procedure import certificates, cluster, database_files, weaknesses, written
+from k3s_tui.procedure.database_files import DatabaseFiles
+from k3s_tui.procedure.embedded import founder
+from k3s_tui.procedure.site import Site
+from k3s_tui.profile.load import read
+from k3s_tui.profile.model import Profile
+from k3s_tui.resources.k3s import config
+from k3s_tui.resources.k3s.members import EtcdMembers
+from k3s_tui.resources.mysql import MysqlTls
+from k3s_tui.resources.postgres.elsewhere import ElsewhereProof, RefusalThere
+from k3s_tui.resources.postgres.login import Login, Outcome
+from k3s_tui.resources.postgres.ownership import bootstrap_key
+from k3s_tui.resources.postgres.proof import Refusal
+from k3s_tui.resources.unpinned import NotInDns
+from tests.unit.procedure.sites import CREDENTIALS, changed, site
+
+EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
+PAIR = KeyPair(Secret("key"), "certificate")
+
+
+def example(name: str) -> Profile:
+    return read(EXAMPLES / f"{name}.toml").profile
+
+
+def on_theirs(profile: Profile, pair: KeyPair | None = None) -> Site:
+    return dataclasses.replace(site(profile), database_files=DatabaseFiles("ca", pair))
+
+
+def steps(where: Site) -> set[str]:
+    return {step.id for step in (*cluster.build(where), *cluster.prove(where))}
+
+
+@pytest.mark.parametrize("name", ["existing-postgresql", "existing-mysql", "embedded"])
+def test_nothing_of_ours_is_planned(name: str) -> None:
+    profile = example(name)
+    found = steps(on_theirs(profile))
+    assert not [step for step in found if "/datastore/" in step]
+    assert not [step for step in found if "refuses-wrong-cn" in step or "tls-sessions" in step]
+    assert certificates.expected(profile, datetime.now(UTC)) == ()
+    assert list(written.on_datastore(profile)) == []
+
+
+def test_a_login_is_proved_from_every_server() -> None:
+    profile = example("existing-postgresql")
+    found = steps(on_theirs(profile, PAIR))
+    for name in profile.servers:
+        assert f"{name}/servers/datastore-login" in found
+        assert f"{name}/servers/datastore-key" in found
+        assert f"{name}/servers/hosts-entry" not in found  # a DNS knows it
+        assert f"{name}/verification/refuses-plain-tcp" in found
+        assert f"{name}/verification/refuses-other-ca" in found
+
+
+def test_without_a_certificate_its_refusals_are_not_tried() -> None:
+    found = steps(on_theirs(example("existing-postgresql")))
+    assert not [step for step in found if "refuses-no-certificate" in step or "other-ca" in step]
+
+
+def test_a_name_is_pinned_only_where_no_dns_knows_it() -> None:
+    profile = changed(example("existing-postgresql"), datastore={"address": "10.0.0.9"})
+    built = {step.id: step for step in cluster.build(on_theirs(profile))}
+    entry = built["k3s-server-1/servers/hosts-entry"]
+    assert [need.id for need in entry.needs] == ["k3s-server-1/preflight/datastore-name"]
+    check = NotInDns("db.example.org")
+    assert check.diff("") is None
+    found = check.diff(check.probe().parse(b"10.1.2.3      STREAM db.example.org\n"))
+    assert found and not found.warning and "10.1.2.3" in found.text
+    never = changed(profile, datastore={"hosts_entry": "never", "address": None})
+    assert "k3s-server-1/servers/hosts-entry" not in steps(on_theirs(never))
+
+
+def login() -> Login:
+    return Login("db.example.org", 5432, "k3s", "k3s", Secret("p"), "ca", None)
+
+
+def test_a_failed_login_tells_its_state_and_causes() -> None:
+    proof = ElsewhereProof(login(), CREDENTIALS.token)
+    found = proof.diff(Outcome("rules", 'no pg_hba.conf entry for host "10.0.0.1"'))
+    assert isinstance(found, Problem)
+    assert "SQLSTATE 28000" in found.text and "no pg_hba.conf entry" in found.text
+    assert "usual causes" in found.hint and "our block" not in found.hint
+
+
+def test_whose_data_it_is() -> None:
+    proof = ElsewhereProof(login(), CREDENTIALS.token)
+    ours = json.dumps({"bootstrap": {bootstrap_key(CREDENTIALS.token): 9}, "registry": True})
+    theirs = json.dumps({"bootstrap": {"/bootstrap/0123456789ab": 9}, "registry": True})
+    assert proof.diff(Outcome("ok")) is None
+    assert proof.diff(Outcome("ok", rows=ours)) is None
+    found = proof.diff(Outcome("ok", rows=theirs))
+    assert isinstance(found, Problem) and "another cluster's data" in found.text
+
+
+def test_what_is_let_in_is_a_warning() -> None:
+    refusal = RefusalThere(Refusal("plain-tcp", login()))
+    assert refusal.diff(Outcome("rules-plain")) is None
+    found = refusal.diff(Outcome("ok"))
+    assert isinstance(found, Problem) and found.warning
+    assert "not enforced by the datastore's rules" in found.text
+
+
+def test_the_dsn_of_mysql() -> None:
+    dsn = config.mysql_endpoint("k3s", Secret("p@ss:w/rd%"), "db.example.org", 3306, "k3s")
+    assert dsn.reveal() == "mysql://k3s:p@ss:w/rd%@tcp(db.example.org:3306)/k3s"
+
+
+def test_what_is_proved_of_mysql_is_said() -> None:
+    check = MysqlTls("/ca", "db.example.org", 3306)
+    found = check.diff(check.probe().parse(b"resolved\nserved\nsaid \n"))
+    assert found and found.warning and "password" in found.text and "not tried" in found.text
+    for said in (b"resolved\nsaid error: certificate verify failed\n", b"said \n"):
+        stopped = check.diff(check.probe().parse(said))
+        assert stopped and not stopped.warning
+
+
+def test_the_first_server_founds_and_the_others_join() -> None:
+    public = config.server_config(config.Node("a", ["10.0.0.1"]), [], config.Etcd(), {})
+    assert yaml.safe_load(public)["cluster-init"] is True
+    joins = config.Etcd("https://10.0.0.1:6443")
+    other = yaml.safe_load(config.server_config(config.Node("b", ["10.0.0.2"]), [], joins, {}))
+    assert other["server"] == "https://10.0.0.1:6443" and "cluster-init" not in other
+    secrets = config.server_secrets(Secret("t"), Secret("a"), Secret(""))
+    assert set(yaml.safe_load(secrets.reveal())) == {"token", "agent-token"}
+    token = config.secure_server_token("c" * 64, Secret("t"))
+    assert token.reveal() == f"K10{'c' * 64}::server:t"
+    assert config.secure_server_token("c" * 64, token) == token
+
+
+def test_nobody_founds_a_second_cluster() -> None:
+    profile = example("embedded")
+    first, second, _ = profile.servers
+    assert founder(site(profile), first) is None
+    there = site(profile, facts={second: {"k3s_role": "server"}})
+    found = founder(there, first)
+    assert found and not found.warning and "second cluster" in found.text
+    assert founder(there, second) is None
+    assert founder(site(profile, facts={first: {"k3s_role": "server"}}), first) is None
+
+
+def test_members_of_etcd() -> None:
+    label = {"node-role.kubernetes.io/etcd": "true"}
+    nodes = [{"metadata": {"name": n, "labels": label}} for n in ("a", "b")]
+    check = EtcdMembers(("a", "b", "c"))
+    seen = check.probe().parse(json.dumps({"items": nodes}).encode())
+    found = check.diff(seen)
+    assert found and found.text == "c: no member of etcd"
+    assert EtcdMembers(("a", "b")).diff(seen) is None
+    other = EtcdMembers(("a",)).diff(seen)
+    assert other and "no server of this profile" in other.text
+
+
+def test_weaknesses_of_etcd() -> None:
+    assert "three-etcd-servers" in {w.code for w in weaknesses.single_points(example("embedded"))}
+
+
+def test_files_that_cannot_be_used(tmp_path: Path) -> None:
+    profile = example("existing-postgresql")
+    for content, words in ((None, "cannot read"), ("nonsense", "no PEM certificate")):
+        if content is not None:
+            (tmp_path / "database-ca.pem").write_text(content)
+        with pytest.raises(CredentialsError, match=words) as caught:
+            database_files.read(profile, tmp_path / "x.toml")
+        assert "datastore.ca" in caught.value.text
+    assert database_files.read(example("embedded"), tmp_path / "x.toml").ca_pem == ""
