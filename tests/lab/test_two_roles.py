@@ -63,6 +63,8 @@ def test_from_bare_hosts_to_a_cluster_and_to_0_changes(
         assert f"{name}/verification/datastore-login" in proved, done
         assert f"{name}/verification/refuses-plain-tcp" in proved, done
     assert f"{balancer}/verification/every-server-answers" in proved, done
+    alone = "there is only one server: the cluster is not highly available"
+    assert (alone in done.err) == (len(servers) == 1), done
     nodes = lab.host(servers[0]).sh("k3s kubectl get nodes -o name").split()
     assert sorted(nodes) == sorted(f"node/{name}" for name in (*servers, *agents))
     ca = "/var/lib/rancher/k3s/server/tls/server-ca.crt"
@@ -74,10 +76,3 @@ def test_from_bare_hosts_to_a_cluster_and_to_0_changes(
 
     again = applied(product)
     assert not again.steps("changed"), again
-
-
-def test_one_server_is_told_plainly(lab: Lab, tmp_path: Path) -> None:
-    product = operator(lab, tmp_path, ONE_SERVER, "nginx")
-    said = product.run("check", product.profile)
-    assert said.status == 0, said
-    assert "there is only one server: the cluster is not highly available" in said.out + said.err
