@@ -87,6 +87,8 @@ def fixed_fields(profile: Profile, there: Installed) -> tuple[Fixed, ...]:
 def _fixed(profile: Profile, there: Installed) -> Iterator[Fixed]:
     wanted = profile.datastore
     yield Fixed(("datastore", "mode"), "datastore")
+    if wanted.mode == "existing":
+        yield Fixed(("datastore", "engine"), "datastore")
     if wanted.mode != "embedded":
         for key in ("hostname", "database", "user"):
             yield Fixed(("datastore", key), "datastore")

@@ -45,6 +45,7 @@ JOINED = "/var/lib/rancher/k3s/agent/client-ca.crt"
 """A node has it as soon as it has spoken with its cluster."""
 
 _AGENT_TOKEN = "agent-token"
+_NOTHING = "not set"
 _DATASTORE_HOST = "the datastore's address"
 _TELLS_NO_VALUE = {_AGENT_TOKEN: "it has another value"}
 
@@ -203,7 +204,7 @@ def _options(text: str) -> dict[str, str]:
 
 def _shown(value: Any) -> str:
     if value is None or value is False:
-        return "not set"  # as K3s sees it, off is the same
+        return _NOTHING  # as K3s sees it, off is the same
     return sanitize(value if isinstance(value, str) else json.dumps(value, default=str))
 
 
@@ -215,4 +216,4 @@ def _of_endpoint(endpoint: str) -> dict[str, str]:
         host, user, url = "", "", urlsplit("")
     database = re.sub(r"^/", "", url.path)
     found = {"datastore.hostname": host, "datastore.user": user, "datastore.database": database}
-    return {name: sanitize(value) for name, value in found.items()}
+    return {name: sanitize(value) or _NOTHING for name, value in found.items()}

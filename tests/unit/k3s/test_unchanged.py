@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,12 @@ async def test_a_token_is_read_however_yaml_writes_it(
     install(tmp_path, token=token)
     assert await judged(hands, check(tmp_path, token=token)) == ""
     assert "agent-token" in await judged(hands, check(tmp_path, token=f"{token}x"))
+
+
+async def test_a_cluster_does_not_move_into_etcd(hands: LocalHands, tmp_path: Path) -> None:
+    install(tmp_path)
+    said = await judged(hands, replace(check(tmp_path), endpoint=Secret("")))
+    assert "datastore.database (k3s there, not set wanted)" in said
 
 
 async def test_no_secret_is_in_what_it_says(hands: LocalHands, tmp_path: Path) -> None:

@@ -94,6 +94,15 @@ def test_where_dns_leads_to_the_datastore_its_host_is_free() -> None:
     assert not {path for path in found if path[:2] == ("hosts", "postgres")}
 
 
+def test_what_is_fixed_depends_on_who_holds_the_state() -> None:
+    def of(mode: str) -> set[str]:
+        there = fixed_fields(changed(datastore={"mode": mode}), Installed(NODES))
+        return {one.path[1] for one in there if one.path[0] == "datastore"}
+
+    assert of("embedded") == {"mode"}
+    assert of("existing") == {"mode", "engine", "hostname", "database", "user"}
+
+
 def test_nothing_is_said_twice() -> None:
     both = with_host("k3s-agent", HostEntry(address="10.0.0.3", roles=["agent", "datastore"]))
     found = [one.path for one in fixed_fields(both, Installed(NODES))]
