@@ -9,10 +9,13 @@ from __future__ import annotations
 import copy
 import tomllib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from k3s_tui.core.errors import OperatorError
 from k3s_tui.core.secret import Secret
+from k3s_tui.procedure.fixed import Code, fixed_fields, installed
 from k3s_tui.profile import load, save
 from k3s_tui.profile.locate import Path as Place
 from k3s_tui.profile.model import Profile
@@ -38,6 +41,7 @@ class Draft:
         """Certificates that the operator has looked at, and what they said then."""
         self._saved = copy.deepcopy(self.document) if path.exists() else None
         self._checked: load.Checked | None = None
+        self._fixed: dict[Place, Code] | None = None
 
     @classmethod
     def new(cls, path: Path, user: str) -> Draft:
@@ -201,6 +205,24 @@ class Draft:
         self._checked = None
 
     @property
+    def fixed(self) -> Mapping[Place, Code]:
+        """What cannot be changed any more, as far as this machine knows: read once, from the
+        profile as it was opened and the records beside it.
+        """
+        if self._fixed is None:
+            self._fixed = {}
+            if self._saved is not None and (there := load.check(self._saved)).valid:
+                with suppress(OperatorError):
+                    nodes = installed(self.path, there.profile)
+                    found = fixed_fields(there.profile, nodes)
+                    self._fixed = {
+                        each.path: each.code
+                        for each in found
+                        if self.get(each.path) == _at(self._saved, each.path)
+                    }
+        return self._fixed
+
+    @property
     def changed(self) -> bool:
         """Whether the file says something else, or is not there."""
         return self.document != self._saved
@@ -216,6 +238,13 @@ class Draft:
         save.save(self.path, profile)
         self._saved = copy.deepcopy(self.document)
         return profile
+
+
+def _at(document: Mapping[str, Any], place: Place) -> Any:
+    value: Any = document
+    for key in place:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
 
 
 def roles_of(host: Mapping[str, Any]) -> list[str]:

@@ -249,28 +249,6 @@ async def test_each_problem_is_told_below_its_field(folder: Path) -> None:
             await wrong(user, "datastore", ("datastore", place), text, message)
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_a_mode_of_a_later_version_has_its_place_and_can_be_taken_back(
-    folder: Path, size: tuple[int, int]
-) -> None:
-    path = how_to(folder)
-    old = 'mode = "managed"                   # installed'
-    assert old in path.read_text()
-    path.write_text(path.read_text().replace(old, 'mode = "existing" # installed'))
-    async with operator(folder, path, size) as user:
-        await go(user, "datastore")
-        assert "not supported yet" in told(user, "datastore", "mode")
-        await user.press("ctrl+n")
-        await user.at("datastore")
-        await user.sees("(x) an existing database: comes with")
-        await user.press("space")
-        await user.sees("(x) installed and set up")
-        await user.sees("( ) an existing database: comes with")
-        assert user.wizard.draft.get(("datastore", "mode")) == "managed"
-        await user.press("ctrl+n")
-        await user.at("servers")
-
-
 async def test_hostile_text_in_every_field(folder: Path) -> None:
     async with operator(folder, how_to(folder), (120, 40)) as user:
         await go(user, "datastore")

@@ -92,3 +92,46 @@ async def test_in_chinese(folder: Path) -> None:
         await choose(user, "本机上的文件夹", *SOURCE)
         await user.until(lambda: ("install", "bundle") in places(user), "asked for")
         assert user.wizard.screen.query(Input)
+
+
+STATE = ("datastore", "mode")
+
+
+@pytest.mark.parametrize("size", [(60, 15), (80, 24), (120, 40)])
+async def test_a_database_that_is_there(folder: Path, size: tuple[int, int]) -> None:
+    async with operator(folder, how_to(folder), size) as user:
+        await go(user, "datastore")
+        assert ("datastore", "ca") not in places(user)
+        await choose(user, "a database that is there already", *STATE)
+        await user.until(lambda: ("datastore", "ca") in places(user), "asked anew")
+        await user.until(lambda: field(user, *STATE).has_focus_within, "the focus stays")
+        problems = {(problem.code, problem.path) for problem in user.wizard.draft.problems()}
+        assert problems == {
+            ("missing-key", ("datastore", "ca")),
+            ("needless-role", ("hosts", "postgres", "roles", 0)),
+        }
+        await user.press("ctrl+n")
+        await user.at("datastore")
+        assert "missing" in told(user, "datastore", "ca")
+        await fill(user, ("datastore", "ca"), "database-ca.pem")
+        user.wizard.draft.drop_host("postgres")
+        assert user.wizard.draft.valid
+        shown = user.wizard.screen.query_one(Rows).rows
+        assert not [row for row in shown if "pg_hba" in row.text]
+        assert any("datastore-endpoint" in row.text for row in shown)
+        await choose(user, "MySQL or MariaDB", "datastore", "engine")
+        await user.until(lambda: field(user, "datastore", "port").typed == 3306, "its port")
+
+
+async def test_etcd_needs_no_database(folder: Path) -> None:
+    async with operator(folder, how_to(folder)) as user:
+        await go(user, "datastore")
+        await choose(user, "etcd, inside the servers", *STATE)
+        await user.until(lambda: places(user) == [STATE], "asked anew")
+        await user.sees("Nothing for a database")
+        codes = {problem.code for problem in user.wizard.draft.problems()}
+        assert codes == {"needless-role", "even-servers"}
+        # What was set aside is there again.
+        await choose(user, "PostgreSQL, set up by k3s-tui", *STATE)
+        await user.until(lambda: ("datastore", "user") in places(user), "asked anew")
+        assert user.wizard.draft.valid

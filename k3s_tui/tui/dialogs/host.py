@@ -13,6 +13,7 @@ from textual.widgets import Button, Checkbox, Input, Label, Static
 
 from k3s_tui.profile.problem import ProfileProblem
 from k3s_tui.tui.draft import Draft, roles_of
+from k3s_tui.tui.fixed import tell as tell_fixed
 from k3s_tui.tui.language import N_, _
 from k3s_tui.tui.problems import tell
 from k3s_tui.tui.screens.base import Dialog
@@ -126,7 +127,23 @@ class HostDialog(Dialog[bool]):
             yield Static(id="wrong-roles", classes="problem")
 
     def on_mount(self) -> None:
-        self.query_one(Field).focus_input()
+        self._fix()
+        first = next(field for field in self.query(Field) if not field.fixed)
+        first.focus_input()
+
+    def _fix(self) -> None:
+        """A node that is there keeps its name, its address and what it is."""
+        if self._before is None:
+            return
+        node = ("hosts", self._before)
+        codes = self._draft.fixed
+        for field in self.query(Field):
+            place = node if field.place == ("name",) else (*node, *field.place)
+            if place in codes:
+                field.fix(tell_fixed(codes[place]))
+        if code := codes.get((*node, "roles")):
+            self.query_one("#role-server").disabled = self.query_one("#role-agent").disabled = True
+            self.query_one("#wrong-roles", Static).update(plain(tell_fixed(code)))
 
     @on(Input.Submitted)
     @on(Button.Pressed, "#ok")

@@ -9,11 +9,10 @@ from textual.widgets import Static
 
 from k3s_tui.procedure import written
 from k3s_tui.procedure.written import Written
-from k3s_tui.profile.model import Profile
+from k3s_tui.profile.model import PORTS, Profile
 from k3s_tui.tui.language import N_, _
 from k3s_tui.tui.screens.step import StepScreen
 from k3s_tui.tui.widgets.field import Field
-from k3s_tui.tui.widgets.mode_field import ModeField
 from k3s_tui.tui.widgets.rows import Row, Rows
 from k3s_tui.tui.widgets.secret_field import SecretField
 
@@ -21,18 +20,52 @@ from k3s_tui.tui.widgets.secret_field import SecretField
 class DatastoreScreen(StepScreen):
     HELP = N_(
         "PostgreSQL is installed and set up on the host with the role datastore. Each server logs "
-        "in over mutual TLS; nobody else may."
+        "in over mutual TLS; nobody else may. A database that is there already is never changed: "
+        "the review logs in from every server. With etcd, no database is needed at all."
     )
 
     def body(self) -> Iterable[Any]:
         draft = self.draft
-        yield ModeField(
+        mode = draft.get(("datastore", "mode"), "managed")
+        yield Field(
             ("datastore", "mode"),
-            N_("PostgreSQL"),
+            N_("State is kept in"),
             draft.get(("datastore", "mode")),
-            works=("managed", N_("installed and set up by k3s-tui")),
-            later=[("existing", N_("an existing database"))],
+            kind="choice",
+            choices=(
+                ("managed", N_("PostgreSQL, set up by k3s-tui")),
+                ("existing", N_("a database that is there already")),
+                ("embedded", N_("etcd, inside the servers")),
+            ),
+            default="managed",
+            decides=True,
+            help=N_("Whatever it is, the cluster is as available as that is."),
         )
+        if mode == "existing":
+            yield from self._product()
+        if mode != "embedded":
+            yield from self._where()
+            yield from self._login()
+        if mode == "existing":
+            yield from self._files()
+        yield Static(_("What will be written"), classes="heading")
+        yield Rows(id="written")
+
+    def _product(self) -> Iterable[Any]:
+        yield Field(
+            ("datastore", "engine"),
+            N_("It is"),
+            self.draft.get(("datastore", "engine")),
+            kind="choice",
+            choices=(("postgresql", "PostgreSQL"), ("mysql", N_("MySQL or MariaDB"))),
+            default="postgresql",
+            decides=True,
+            help=N_("What answers there."),
+        )
+
+    def _where(self) -> Iterable[Any]:
+        draft = self.draft
+        is_ours = draft.get(("datastore", "mode"), "managed") == "managed"
         yield Field(
             ("datastore", "hostname"),
             N_("Host name"),
@@ -44,18 +77,34 @@ class DatastoreScreen(StepScreen):
             N_("In /etc/hosts"),
             draft.get(("datastore", "hosts-entry")),
             kind="choice",
-            choices=(("auto", N_("yes")), ("never", N_("no, DNS knows the name"))),
+            choices=(
+                ("auto", N_("yes") if is_ours else N_("only where no DNS knows the name")),
+                ("never", N_("no, DNS knows the name")),
+            ),
             default="auto",
             help=N_("Whether every server gets a line with that name."),
         )
+        if not is_ours:
+            yield Field(
+                ("datastore", "address"),
+                N_("Its address"),
+                draft.get(("datastore", "address")),
+                help=N_("For /etc/hosts; leave it empty when a DNS knows the name."),
+            )
+        engine = draft.get(("datastore", "engine"), "postgresql")
         yield Field(
             ("datastore", "port"),
             N_("Port"),
             draft.get(("datastore", "port")),
             kind="number",
-            default=5432,
-            help=N_("Where PostgreSQL listens; a cluster that is there keeps its own."),
+            default=PORTS.get(engine, 5432),
+            help=N_("Where PostgreSQL listens; a cluster that is there keeps its own.")
+            if is_ours
+            else N_("Where it listens."),
         )
+
+    def _login(self) -> Iterable[Any]:
+        draft = self.draft
         yield Field(
             ("datastore", "database"),
             N_("Database"),
@@ -78,8 +127,27 @@ class DatastoreScreen(StepScreen):
                 "The servers log in with it and with their certificate. Nobody has to know it."
             ),
         )
-        yield Static(_("What will be written"), classes="heading")
-        yield Rows(id="written")
+
+    def _files(self) -> Iterable[Any]:
+        draft = self.draft
+        yield Field(
+            ("datastore", "ca"),
+            N_("CA file"),
+            draft.get(("datastore", "ca")),
+            help=N_("PEM, on this machine: the CA that signed the database's certificate."),
+        )
+        yield Field(
+            ("datastore", "client-certificate"),
+            N_("Certificate file"),
+            draft.get(("datastore", "client-certificate")),
+            help=N_("PEM, on this machine, when the database wants one of its clients."),
+        )
+        yield Field(
+            ("datastore", "client-key"),
+            N_("Key file"),
+            draft.get(("datastore", "client-key")),
+            help=N_("PEM, on this machine: the key of that certificate."),
+        )
 
     def on_mount(self) -> None:
         self.changed()
@@ -90,16 +158,24 @@ class DatastoreScreen(StepScreen):
 
 def _preview(profile: Profile) -> Iterator[Row]:
     """By host, in the order in which it is done; what is alike on all servers is told once."""
+    if profile.datastore.mode == "embedded":
+        yield Row("", _("Nothing for a database: the servers keep the state among themselves."))
+        return
+    if profile.datastore.mode == "managed":
+        yield from _on_datastore(profile)
+    yield Row(_("On {host}").format(host=", ".join(profile.servers) or "-"))
+    alike = {(item.where, item.lines): item for item in written.on_servers(profile)}
+    for item in alike.values():
+        yield from _told(item)
+
+
+def _on_datastore(profile: Profile) -> Iterator[Row]:
     host = next(iter(profile.with_role("datastore")), "-")
     yield Row(_("On {host}").format(host=host))
     for item in written.on_datastore(profile):
         yield from _told(item)
     for name in written.unknown_servers(profile):
         yield Row("", _("and a line for {host}, once it has said its address").format(host=name))
-    yield Row(_("On {host}").format(host=", ".join(profile.servers) or "-"))
-    alike = {(item.where, item.lines): item for item in written.on_servers(profile)}
-    for item in alike.values():
-        yield from _told(item)
 
 
 def _told(item: Written) -> Iterator[Row]:

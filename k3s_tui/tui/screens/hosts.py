@@ -23,6 +23,7 @@ from k3s_tui.tui.dialogs.host_key import HostKeyDialog
 from k3s_tui.tui.dialogs.import_hosts import ImportDialog
 from k3s_tui.tui.dialogs.paste import PasteDialog
 from k3s_tui.tui.draft import roles_of
+from k3s_tui.tui.fixed import tell as tell_fixed
 from k3s_tui.tui.language import N_, _
 from k3s_tui.tui.problems import tell
 from k3s_tui.tui.screens.step import StepScreen
@@ -255,6 +256,9 @@ class HostsScreen(StepScreen):
         """After a question."""
         name = self.table.chosen
         if name is None:
+            return
+        if code := self.draft.fixed.get(("hosts", name)):
+            self.notify(tell_fixed(code), title=name, markup=False)
             return
 
         def answered(yes: bool | None) -> None:

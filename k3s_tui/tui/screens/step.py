@@ -15,6 +15,7 @@ from textual.widgets import Button, Static
 from k3s_tui.profile.locate import Path as Place
 from k3s_tui.profile.problem import ProfileProblem
 from k3s_tui.tui.draft import Draft
+from k3s_tui.tui.fixed import tell as tell_fixed
 from k3s_tui.tui.language import N_, _, ngettext
 from k3s_tui.tui.problems import tell
 from k3s_tui.tui.screens.base import Page
@@ -22,6 +23,7 @@ from k3s_tui.tui.steps import WizardStep
 from k3s_tui.tui.text import plain
 from k3s_tui.tui.widgets.field import Field
 from k3s_tui.tui.widgets.key_bar import KeyBar
+from k3s_tui.tui.widgets.secret_field import SecretField
 from k3s_tui.tui.widgets.step_bar import StepBar, TitleBar
 
 
@@ -72,9 +74,20 @@ class StepScreen(Page):
         else:
             self.summarize()
         self.wizard.visited.add(self.step.id)
+        self._fix()
         for field in self.query(Field):
             if field.place == self.first:
                 field.focus_input()
+
+    def _fix(self) -> None:
+        """What a cluster that is there has decided is shown as such.
+
+        A value that breaks a rule, or is no longer what was applied, can be put right.
+        """
+        codes = self.draft.fixed
+        for field in self.query(Field):
+            if field.place in codes and not field.is_wrong and not isinstance(field, SecretField):
+                field.fix(tell_fixed(codes[field.place]))
 
     @property
     def problems(self) -> list[ProfileProblem]:

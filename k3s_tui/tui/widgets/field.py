@@ -60,6 +60,8 @@ class Field(Vertical):
         self.is_wrong = False
         self.problem = ""
         """What stands below the input."""
+        self.fixed = ""
+        """Why the value cannot be changed any more."""
         self._value = value
         self._choices = choices
         self._placeholder = placeholder
@@ -113,8 +115,15 @@ class Field(Vertical):
         self.told = True
         self.is_wrong = any(problem.severity == "error" for problem in problems)
         self.set_class(self.is_wrong, "-wrong")
-        self._tell("\n".join(tell(problem) for problem in problems))
+        said = [self.fixed] if self.fixed else []
+        self._tell("\n".join([*said, *(tell(problem) for problem in problems)]))
         self.show_whole()
+
+    def fix(self, why: str) -> None:
+        """From now on it can be read only."""
+        self.fixed = why
+        self.query_one(".entry").children[1].disabled = True
+        self._tell(why)
 
     def _tell(self, text: str) -> None:
         if text == self.problem:
