@@ -14,6 +14,7 @@ from pathlib import Path
 
 PREFIX = "k3s-tui-scratch-"
 _HELD = "held"
+_UNLOCKED = "new"
 _NEW = 60.0
 """Seconds in which a folder gets its lock, however busy the machine is."""
 
@@ -29,8 +30,11 @@ def scratch() -> Iterator[Path]:
     _sweep(base)
     with tempfile.TemporaryDirectory(prefix=PREFIX, dir=base) as name:
         folder = Path(name)
-        with (folder / _HELD).open("wb") as held:
+        with (folder / _UNLOCKED).open("wb") as held:
             fcntl.flock(held, fcntl.LOCK_EX)
+            # Only now under the name that others look at: a lock that is not held yet would tell
+            # another process that this one has ended.
+            (folder / _UNLOCKED).rename(folder / _HELD)
             yield folder
 
 
