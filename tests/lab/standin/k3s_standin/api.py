@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from . import certificates, cluster
+from . import certificates, cluster, etcd
 from .bootstrap import Authorities
 from .datastore import Conflict, DatabaseError, Datastore
 from .ranges import Ranges
@@ -142,6 +142,15 @@ class _Handler(BaseHTTPRequestHandler):
                 return SUPERVISED
         return NOBODY
 
+    def _is_server(self) -> bool:
+        """Whether the servers' own token came along, which says more than a kubelet's does."""
+        encoded = self.headers.get("Authorization", "").partition(" ")[2]
+        user, _, password = base64.b64decode(encoded).partition(b":")
+        known = self._state.passwords.get("server", frozenset())
+        return user == b"server" and any(
+            secrets.compare_digest(one.encode(), password) for one in known
+        )
+
     def _supervisor(self, path: str) -> None:
         state = self._state
         if path == "readyz":
@@ -154,6 +163,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(cluster.server_addresses(state.datastore))
         elif path == "client-ca.crt":
             self._send(200, state.authorities.client.certificate, "text/plain")
+        elif path == etcd.PATH and self.command == "POST" and self._is_server():
+            self._json(etcd.answer(state.datastore, self._body))
         elif path == "client-kubelet.crt" and self.command == "POST":
             self._sign_kubelet()
         else:

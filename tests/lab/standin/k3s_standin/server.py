@@ -13,7 +13,7 @@ from . import (
     bootstrap,
     certificates,
     cluster,
-    dsn,
+    etcd,
     files,
     journal,
     kubeconfig,
@@ -48,11 +48,13 @@ def run(options: Options, version: str) -> None:
     folder = data / "server"
     for private in (folder, folder / "cred", folder / "tls"):
         private.mkdir(mode=0o700, parents=True, exist_ok=True)
-    datastore = Datastore(dsn.read(options))
-    datastore.open()
-    journal.info("Kine available at unix://kine.sock")
-
     password = _password(options, folder)
+    datastore = etcd.datastore(options, password, folder)
+    datastore.open()
+    is_member = "datastore-endpoint" not in options
+    if not is_member:
+        journal.info("Kine available at unix://kine.sock")
+
     authorities = bootstrap.prepare(datastore, password, folder)
     _check_pinned_ca(options, authorities)
     agent_token = token_of(options, "agent-token")
@@ -98,7 +100,7 @@ def run(options: Options, version: str) -> None:
         name,
         version,
         addresses,
-        labels=options.many("node-label"),
+        labels=[*options.many("node-label"), *([etcd.LABEL] if is_member else [])],
         taints=options.many("node-taint"),
         server=True,
     )
