@@ -210,7 +210,8 @@ def _shown(value: Any) -> str:
 
 def _of_endpoint(endpoint: str) -> dict[str, str]:
     try:
-        url = urlsplit(endpoint)
+        # A password is not escaped for MySQL, and may look like any other part.
+        url = urlsplit(re.sub(r"//([^:@]*):.*@", r"//\1@", endpoint))
         host, user = url.hostname or "", url.username or ""
     except ValueError:
         host, user, url = "", "", urlsplit("")

@@ -22,6 +22,7 @@ from k3s_tui.profile.load import read
 from k3s_tui.profile.model import Profile
 from k3s_tui.resources.k3s import config
 from k3s_tui.resources.k3s.members import EtcdMembers
+from k3s_tui.resources.k3s.unchanged import _of_endpoint
 from k3s_tui.resources.mysql import MysqlTls
 from k3s_tui.resources.postgres.elsewhere import ElsewhereProof, RefusalThere
 from k3s_tui.resources.postgres.login import Login, Outcome
@@ -178,3 +179,11 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
             database_files.read(profile, tmp_path / "x.toml")
         assert "datastore.ca" in caught.value.text
     assert database_files.read(example("embedded"), tmp_path / "x.toml").ca_pem == ""
+
+
+@pytest.mark.parametrize("password", ["plain", "a/b", "p@ss", "x#?[", "c:d@e/f"])
+def test_a_password_of_mysql_changes_nothing_that_is_fixed(password: str) -> None:
+    dsn = config.mysql_endpoint("k3s", Secret(password), "db.example.org", 3306, "state")
+    found = _of_endpoint(dsn.reveal())
+    assert found == _of_endpoint("mysql://k3s@tcp(db.example.org:3306)/state")
+    assert (found["datastore.user"], found["datastore.database"]) == ("k3s", "state")
