@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import tomlkit
 
+from . import releases
 from .lab import Lab
 from .operators import changes, edit, lock_file, snapshot
 from .product import Done, Product
@@ -133,10 +134,11 @@ def test_what_cannot_be_changed_is_named_and_nothing_is_touched(
 
 
 def test_another_version_is_refused(product: Product) -> None:
-    text = product.profile.read_text().replace(
-        'version = "v1.34.1+k3s1"', 'version = "v1.35.0+k3s1"'
-    )
-    refused(product, text, "it has K3s v1.34.1+k3s1", "and the profile pins v1.35.0+k3s1")
+    pinned = releases.offered_version()
+    text = product.profile.read_text()
+    assert text.count(pinned) == 1
+    another = text.replace(pinned, "v1.33.1+k3s1")
+    refused(product, another, f"it has K3s {pinned}", "and the profile pins v1.33.1+k3s1")
 
 
 def test_another_address_of_an_agent_is_refused(product: Product) -> None:
