@@ -13,8 +13,6 @@ Code: TypeAlias = Literal[
     "one-load-balancer",
     "no-server",
     "one-server",
-    "one-etcd-server",
-    "three-etcd-servers",
     "shared-host",
 ]
 
@@ -31,8 +29,8 @@ class Weakness:
 def single_points(profile: Profile) -> tuple[Weakness, ...]:
     """Whatever ends the cluster, or its high availability, when it fails alone.
 
-    Two servers are not one of them: the datastore decides, and servers need no majority, but for
-    etcd, which lives of one.
+    Two servers are not one of them: the datastore decides, and servers need no majority.  Nor are
+    three with etcd, which goes on with two.
     """
     return tuple(_find(profile))
 
@@ -59,16 +57,9 @@ def _find(profile: Profile) -> Iterator[Weakness]:
         yield Weakness("no-server", "There is no server yet.")
     elif len(servers) == 1 and profile.datastore.mode == "embedded":
         yield Weakness(
-            "one-etcd-server",
+            "one-server",
             f"{servers[0]} is the only server and holds the cluster's state alone: if its disk is "
             "lost, so is the cluster. Three servers survive the loss of one. Make snapshots.",
-            servers,
-        )
-    elif len(servers) == 3 and profile.datastore.mode == "embedded":
-        yield Weakness(
-            "three-etcd-servers",
-            "Of three servers one may fail: etcd needs a majority, and with two down the API does "
-            "not answer.",
             servers,
         )
     elif len(servers) == 1:

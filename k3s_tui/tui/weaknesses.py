@@ -16,14 +16,6 @@ TEXTS = {
     ),
     "no-server": N_("There is no server yet."),
     "one-server": N_("{hosts} is the only server: while it is down there is no API."),
-    "one-etcd-server": N_(
-        "{hosts} is the only server and holds the cluster's state alone: if its disk is lost, so "
-        "is the cluster."
-    ),
-    "three-etcd-servers": N_(
-        "Of three servers one may fail: etcd needs a majority, and with two down the API does not "
-        "answer."
-    ),
     "shared-host": N_("{hosts} has several roles: all of them fail together."),
 }
 

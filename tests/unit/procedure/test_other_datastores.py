@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 
@@ -167,7 +168,12 @@ def test_members_of_etcd() -> None:
 
 
 def test_weaknesses_of_etcd() -> None:
-    assert "three-etcd-servers" in {w.code for w in weaknesses.single_points(example("embedded"))}
+    profile = example("embedded")
+    codes = {weakness.code for weakness in weaknesses.single_points(profile)}
+    assert codes == {"one-load-balancer"}
+    hosts = {n: h for n, h in profile.hosts.items() if n not in ("k3s-server-2", "k3s-server-3")}
+    alone = weaknesses.single_points(msgspec.structs.replace(profile, hosts=hosts))
+    assert any(w.code == "one-server" and "cluster's state alone" in w.text for w in alone)
 
 
 def test_files_that_cannot_be_used(tmp_path: Path) -> None:
