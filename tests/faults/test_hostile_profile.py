@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -42,6 +43,7 @@ from k3s_tui.resources.postgres.role import Role
 from k3s_tui.resources.service import Service
 from tests.faults.sandbox import CANARY, SHELLS, Sandbox
 from tests.faults.tally import FULL, Tally, amount
+from tests.lab import paths
 from tests.unit.hands import LocalHands
 from tests.unit.postgres.conftest import every_shell, server, template
 from tests.unit.postgres.server import Server
@@ -151,7 +153,12 @@ def without_none(value: Any) -> Any:
     return value
 
 
+def example(name: str) -> dict[str, Any]:
+    return tomllib.loads((paths.REPOSITORY / f"docs/examples/{name}.toml").read_text())
+
+
 HOW_TO_DOCUMENT = without_none(msgspec.to_builtins(HOW_TO, enc_hook=str))
+del HOW_TO_DOCUMENT["datastore"]["engine"]  # a default that means nothing there
 DOCUMENTS = {
     "online": HOW_TO_DOCUMENT,
     "mirror": {
@@ -164,6 +171,13 @@ DOCUMENTS = {
         "loadbalancer": {"mode": "external", "address": "10.161.129.118"},
         "hosts": {n: h for n, h in HOW_TO_DOCUMENT["hosts"].items() if n != "nginx"},
     },
+    "existing": put(
+        put(example("existing-postgresql"), ("datastore", "client-certificate"), "client.pem"),
+        ("datastore", "client-key"),
+        "client.key",
+    ),
+    "existing-mysql": example("existing-mysql"),
+    "embedded": example("embedded"),
 }
 PLACES = list(places(Profile, HOW_TO))
 TEXTS = list(places(Profile, HOW_TO, choices=False))
@@ -334,6 +348,7 @@ async def test_a_hostile_file(sandboxes: list[Sandbox], tally: Tally) -> None:
                 scripts |= set(await said(parse(tomli_w.dumps(whole), "x.toml").profile))
     # Free text is free where it is a path of the laptop, a note, or K3s's own option.
     free = {("note",), ("ssh", "identity"), ("install", "bundle")}
+    free |= {("datastore", key) for key in ("ca", "client-certificate", "client-key")}
     secrets = {"password", "sudo-password", "token", "agent-token"}
     dangerous = {p for p, texts in accepted.items() if any(SING in text for text in texts)}
     for place in dangerous - free:
@@ -376,7 +391,7 @@ def bypassed(profile: Any, place: Place, value: str) -> Any:
 
 
 @as_root
-@pytest.mark.parametrize("name", ["online", "mirror"] if FULL else ["online"])
+@pytest.mark.parametrize("name", DOCUMENTS if FULL else ["online", "existing"])
 async def test_behind_the_loader_nothing_runs_either(
     sandboxes: list[Sandbox], tally: Tally, name: str
 ) -> None:
