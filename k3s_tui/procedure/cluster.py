@@ -53,7 +53,7 @@ def _state(site: Site, source: Installation) -> tuple[Steps, ClientOf]:
             database = datastore.chapter(site)
             return database.steps, partial(managed_client, site, database, source)
         case "existing":
-            return (), lambda name, ca: existing_datastore.client(site, name, source)
+            return (), lambda name, ca: existing_datastore.client(site, name)
         case "embedded":
             return (), lambda name, ca: embedded.client(site, name, ca)
 

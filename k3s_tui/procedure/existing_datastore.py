@@ -12,12 +12,11 @@ from k3s_tui.engine.graph import Steps
 from k3s_tui.pki.authority import Authority, KeyPair
 from k3s_tui.pki.profiles import datastore_client
 from k3s_tui.procedure.datastore_client import Client, same
-from k3s_tui.procedure.installation import Installation
 from k3s_tui.procedure.site import Site, host
 from k3s_tui.resources.block import Block
 from k3s_tui.resources.file import File
 from k3s_tui.resources.k3s import config
-from k3s_tui.resources.mysql import MysqlTls
+from k3s_tui.resources.mysql.proof import MysqlProof, MysqlRefusal
 from k3s_tui.resources.postgres.elsewhere import ElsewhereProof, RefusalThere
 from k3s_tui.resources.postgres.login import Login
 from k3s_tui.resources.postgres.proof import Refusal, RefusalKind
@@ -29,7 +28,7 @@ CERTIFICATE = f"{FOLDER}/client.crt"
 KEY = f"{FOLDER}/client.key"
 
 
-def client(site: Site, name: str, source: Installation) -> Client:
+def client(site: Site, name: str) -> Client:
     """The files, a name in /etc/hosts where no DNS knows it, and the login that K3s will do."""
     here = host(name)
     files = site.database_files
@@ -50,12 +49,7 @@ def client(site: Site, name: str, source: Installation) -> Client:
                 File(KEY, files.pair.key, mode="0600", folder_mode="0700"),
             ),
         )
-    if site.profile.datastore.engine == "mysql":
-        # Its openssl reads the CA's file, and comes with K3s's packages.
-        needs: Steps = (*steps, *placed, source.packages[name])
-    else:
-        needs = tuple(steps)
-    proof = Step(f"{name}/servers/datastore-login", here, _proof(site), needs, within=60)
+    proof = Step(f"{name}/servers/datastore-login", here, _proof(site), tuple(steps), within=60)
     return Client(
         (*steps, *placed, proof),
         config.DatastoreFiles(CA, CERTIFICATE, KEY) if files.pair else config.DatastoreFiles(CA),
@@ -96,18 +90,14 @@ def _entry(site: Site, name: str) -> Steps:
 
 
 def _proof(site: Site) -> Check[Any]:
-    wanted = site.profile.datastore
-    if wanted.engine == "mysql":
-        return MysqlTls(CA, wanted.hostname, wanted.port)
-    return ElsewhereProof(_login(site), site.credentials.token)
+    proof = MysqlProof if site.profile.datastore.engine == "mysql" else ElsewhereProof
+    return proof(_login(site), site.credentials.token)
 
 
 def _proofs(site: Site, name: str) -> Steps:
     checks: dict[str, Check[Any]] = {"datastore-login": _proof(site)}
-    if site.profile.datastore.engine == "postgresql":
-        checks |= {
-            f"refuses-{refusal.kind}": RefusalThere(refusal) for refusal in _refusals(site, name)
-        }
+    refused = MysqlRefusal if site.profile.datastore.engine == "mysql" else RefusalThere
+    checks |= {f"refuses-{refusal.kind}": refused(refusal) for refusal in _refusals(site, name)}
     return tuple(
         Step(f"{name}/verification/{what}", host(name), check, within=30)
         for what, check in checks.items()

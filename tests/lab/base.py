@@ -35,6 +35,7 @@ PACKAGES: tuple[str, ...] = (
 STANDIN_PACKAGES: tuple[str, ...] = (
     "python3-minimal",
     "python3-psycopg2",
+    "python3-pymysql",
     "python3-cryptography",
     "python3-yaml",
 )

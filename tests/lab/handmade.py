@@ -96,10 +96,15 @@ systemctl restart nginx
 """
 
 
+def make_certificates(lab: Lab) -> None:
+    """A CA, and pairs of a server, a client and a stranger, in /root/pki of the database's host."""
+    lab.host("postgres").sh(_MAKE_CERTIFICATES)
+
+
 def make_datastore(lab: Lab) -> None:
-    """PostgreSQL with mutual TLS; certificates for server, client and a stranger in /root/pki."""
+    """PostgreSQL with mutual TLS."""
+    make_certificates(lab)
     postgres = lab.host("postgres")
-    postgres.sh(_MAKE_CERTIFICATES)
     postgres.sh(f"PASSWORD={shlex.quote(PASSWORD)}\n{_MAKE_DATABASE}", within=180)
 
 

@@ -12,6 +12,7 @@ from .command import run
 PACKAGES: tuple[str, ...] = (
     "postgresql",
     "postgresql-client",
+    "mariadb-server",
     "nginx",
     "libnginx-mod-stream",
     "logrotate",

@@ -102,6 +102,7 @@ def type_profile(tty: Terminal, lab: Lab) -> None:
     for title in ("Certs", "Datastore", "Servers"):
         next_step(tty, title)
         if title == "Datastore":
+            focus(tty, "How servers reach the database")
             fill(tty, "postgres.rancher.rke2")
             tty.until("postgres.rancher.rke2")
     fill(tty, releases.offered_version())

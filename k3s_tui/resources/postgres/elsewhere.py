@@ -27,7 +27,7 @@ _STATES: dict[Kind, str] = {
 """libpq does not pass on the SQLSTATE of a connection that was refused; PostgreSQL has one for
 each of these."""
 
-_CAUSES: dict[Kind, str] = {
+CAUSES: dict[Kind, str] = {
     "unresolved": "is datastore.hostname right? Where no DNS knows it, give datastore.address",
     "refused": "usual causes: another port; the database is stopped, or listens elsewhere",
     "timeout": "usual causes: the database's firewall or security group does not list this server;"
@@ -94,7 +94,7 @@ class RefusalThere:
         found = self.refusal.diff(now)
         if not isinstance(found, Problem) or found.warning:
             return found
-        if now.kind in ("ok", "privileges"):
+        if self.refusal.let_in(now):
             return Problem(
                 f"not enforced by the datastore's rules: {found.text}",
                 "its operator can change that, k3s-tui cannot; for PostgreSQL: hostssl lines with"
@@ -108,4 +108,4 @@ def told(now: Outcome, problem: Problem) -> Problem:
     """With the SQLSTATE, and with causes that its operator can do something about."""
     state = now.sqlstate or _STATES.get(now.kind, "")
     text = f"{problem.text} (SQLSTATE {state})" if state else problem.text
-    return Problem(text, _CAUSES.get(now.kind, problem.hint), warning=problem.warning)
+    return Problem(text, CAUSES.get(now.kind, problem.hint), warning=problem.warning)

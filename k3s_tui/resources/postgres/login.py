@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from k3s_tui.core.address import endpoint
 from k3s_tui.core.contract import Hands
@@ -105,7 +105,7 @@ async def log_in(on: Hands, login: Login) -> Outcome:
         return Outcome("forwarding", _line(refused.text))
     if outcome.kind in ("closed", "timeout"):
         # The tunnel closes the same way whatever the server could not do: ask the server itself.
-        return _told(kind_of_way(await on.sh(_way(login.hostname, login.port))), outcome)
+        return _told(kind_of_way(await on.sh(way(login.hostname, login.port, "postgres"))), outcome)
     return outcome
 
 
@@ -162,16 +162,17 @@ def _files(login: Login) -> Iterator[dict[str, Any]]:
     with scratch() as folder:
         names = {"sslrootcert": "ca", "sslcert": "cert", "sslkey": "key", "sslcrl": "crl"}
         paths = {option: Path(folder, name) for option, name in names.items()}
-        _private(paths["sslrootcert"], login.ca_pem)
+        private(paths["sslrootcert"], login.ca_pem)
         if login.issue is not None and login.tls:
             pair = login.issue()
-            _private(paths["sslcert"], pair.certificate_pem)
-            _private(paths["sslkey"], pair.key.reveal())
+            private(paths["sslcert"], pair.certificate_pem)
+            private(paths["sslkey"], pair.key.reveal())
         paths["passfile"] = Path(folder, "pgpass")
         yield {option: str(path) for option, path in paths.items()}
 
 
-def _private(path: Path, text: str) -> None:
+def private(path: Path, text: str) -> None:
+    """Write a new file that is nobody else's to read."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w") as file:
         file.write(text)
@@ -202,12 +203,12 @@ async def _served(port: int) -> bytes:
         return b""
 
 
-def _way(hostname: str, port: int) -> str:
+def way(hostname: str, port: int, protocol: Literal["postgres", "mysql"]) -> str:
     """sh that says how far the server gets on its own: `kind_of_way` reads it."""
     peer = quote(endpoint(hostname, port))
     return f"""
 if ! getent hosts {quote(hostname)} >/dev/null; then echo unresolved; exit 0; fi
-timeout {TIMEOUT} openssl s_client -starttls postgres -connect {peer} </dev/null 2>&1
+timeout {TIMEOUT} openssl s_client -starttls {protocol} -connect {peer} </dev/null 2>&1
 :
 """
 

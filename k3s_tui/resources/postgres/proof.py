@@ -29,7 +29,7 @@ class DsnProof:
     def diff(self, now: Outcome) -> Change[Outcome] | Problem | None:
         if now.kind == "ok":
             return None
-        return _untested(now) or _explained(now, self.login)
+        return untested(now) or _explained(now, self.login)
 
     def _other_name(self) -> bool:
         """Whether the certificate's CN is not the user: the client is never told."""
@@ -53,7 +53,7 @@ _REASONS: dict[RefusalKind, tuple[Kind, ...]] = {
     "other-ca": ("client-ca",),
     "plain-tcp": ("rules-plain",),
 }
-_NAMES: dict[RefusalKind, str] = {
+NAMES: dict[RefusalKind, str] = {
     "no-certificate": "a login without a client certificate",
     "wrong-cn": "a login with a certificate for another name",
     "other-ca": "a login with a certificate of another CA",
@@ -84,7 +84,8 @@ class Refusal:
         if self.kind == "no-certificate":
             return replace(self.login, issue=None)
         if self.kind == "plain-tcp":
-            return replace(self.login, tls=False)
+            # Whoever sits in between could ask for it in clear text: the real one stays here.
+            return replace(self.login, tls=False, password=Secret("none over plain TCP"))
         if self.kind == "wrong-password":
             return replace(self.login, password=Secret(self.login.password.reveal() + "-not"))
         return self.login
@@ -92,19 +93,25 @@ class Refusal:
     def diff(self, now: Outcome) -> Change[Outcome] | Problem | None:
         if now.kind in _REASONS[self.kind]:
             return None
-        name = _NAMES[self.kind]
-        if now.kind in ("ok", "privileges"):
+        name = NAMES[self.kind]
+        if self.let_in(now):
             return Problem(
                 f"{name} was let in",
                 "the first line of pg_hba.conf that matches decides: table pg_hba_file_rules",
             )
-        if untested := _untested(now):
-            return untested
+        if problem := untested(now):
+            return problem
         problem = _explained(now, self.login)
         return Problem(f"{name} failed, but not for that reason: {problem.text}", problem.hint)
 
+    def let_in(self, now: Outcome) -> bool:
+        """Whether the rules do not refuse it; over plain TCP, as far as the password."""
+        reached = now.kind == "password" and self.kind == "plain-tcp"
+        return reached or now.kind in ("ok", "privileges")
 
-def _untested(now: Outcome) -> Problem | None:
+
+def untested(now: Outcome) -> Problem | None:
+    """Where no login could be tried at all, that is said, and nothing else."""
     if now.kind != "forwarding":
         return None
     return Problem(

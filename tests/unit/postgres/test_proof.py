@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import stat
+import struct
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -22,7 +24,7 @@ from k3s_tui.resources.postgres.log import server_log_tail
 from k3s_tui.resources.postgres.login import Login, Outcome
 from k3s_tui.resources.postgres.proof import DsnProof, Refusal, RefusalKind
 from tests.unit.postgres import certificates
-from tests.unit.postgres.datastore import Datastore, ServerHands
+from tests.unit.postgres.datastore import PASSWORD, Datastore, ServerHands
 from tests.unit.postgres.server import free_port
 
 
@@ -307,6 +309,37 @@ async def test_unreachable_is_not_refused(datastore: Datastore, k3s_server: Serv
         assert "not for that reason" in problem.text
 
 
+async def test_nobody_in_between_is_told_the_password(
+    datastore: Datastore, k3s_server: ServerHands
+) -> None:
+    """One that speaks no TLS and asks for it in clear text, as it could on the way."""
+    heard = bytearray()
+
+    async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        length = int.from_bytes(await reader.readexactly(4), "big")
+        start = await reader.readexactly(length - 4)
+        if start == (80877103).to_bytes(4, "big"):  # SSLRequest
+            writer.write(b"N")
+        else:
+            writer.write(b"R" + struct.pack("!ii", 8, 3))  # AuthenticationCleartextPassword
+        while data := await reader.read(1 << 16):
+            heard.extend(data)
+        writer.close()
+
+    server = await asyncio.start_server(ask, "127.0.0.1", 0)
+    try:
+        port = server.sockets[0].getsockname()[1]
+        login = replace(datastore.login, hostname="localhost", port=port)
+        checks: list[DsnProof | Refusal] = [DsnProof(login)]
+        checks += [Refusal(kind, login) for kind, _ in REFUSALS]
+        for check in checks:
+            assert check.diff(await k3s_server.look(check)) is not None
+    finally:
+        server.close()
+    assert heard.startswith(b"p")  # over plain TCP one was sent
+    assert PASSWORD.reveal().encode() not in heard
+
+
 class NoForwarding(ServerHands):
     error: Exception = ForwardingRefused("administratively prohibited")
 
@@ -342,14 +375,14 @@ async def test_the_key_lies_nowhere_afterwards(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     seen: list[tuple[int, int]] = []
-    private = login_module._private
+    private = login_module.private
 
     def spy(path: Path, text: str) -> None:
         private(path, text)
         modes = (path.parent.stat().st_mode, path.stat().st_mode)
         seen.append((stat.S_IMODE(modes[0]), stat.S_IMODE(modes[1])))
 
-    monkeypatch.setattr(login_module, "_private", spy)
+    monkeypatch.setattr(login_module, "private", spy)
     await k3s_server.look(DsnProof(datastore.login))
     assert seen == [(0o700, 0o600)] * 3
     assert not list(tmp_path.glob("k3s-tui-*"))

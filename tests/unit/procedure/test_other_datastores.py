@@ -24,7 +24,9 @@ from k3s_tui.profile.model import Profile
 from k3s_tui.resources.k3s import config
 from k3s_tui.resources.k3s.members import EtcdMembers
 from k3s_tui.resources.k3s.unchanged import _of_endpoint
-from k3s_tui.resources.mysql import MysqlTls
+from k3s_tui.resources.mysql.diagnosis import kind_of
+from k3s_tui.resources.mysql.proof import MysqlProof, MysqlRefusal
+from k3s_tui.resources.postgres.diagnosis import Kind
 from k3s_tui.resources.postgres.elsewhere import ElsewhereProof, RefusalThere
 from k3s_tui.resources.postgres.login import Login, Outcome
 from k3s_tui.resources.postgres.ownership import bootstrap_key
@@ -112,9 +114,10 @@ def test_whose_data_it_is() -> None:
 def test_what_is_let_in_is_a_warning() -> None:
     refusal = RefusalThere(Refusal("plain-tcp", login()))
     assert refusal.diff(Outcome("rules-plain")) is None
-    found = refusal.diff(Outcome("ok"))
-    assert isinstance(found, Problem) and found.warning
-    assert "not enforced by the datastore's rules" in found.text
+    for now in (Outcome("ok"), Outcome("password")):  # the rules let it come to the password
+        found = refusal.diff(now)
+        assert isinstance(found, Problem) and found.warning
+        assert "not enforced by the datastore's rules" in found.text
 
 
 def test_the_dsn_of_mysql() -> None:
@@ -122,13 +125,54 @@ def test_the_dsn_of_mysql() -> None:
     assert dsn.reveal() == "mysql://k3s:p@ss:w/rd%@tcp(db.example.org:3306)/k3s"
 
 
-def test_what_is_proved_of_mysql_is_said() -> None:
-    check = MysqlTls("/ca", "db.example.org", 3306)
-    found = check.diff(check.probe().parse(b"resolved\nserved\nsaid \n"))
-    assert found and found.warning and "password" in found.text and "not tried" in found.text
-    for said in (b"resolved\nsaid error: certificate verify failed\n", b"said \n"):
-        stopped = check.diff(check.probe().parse(said))
-        assert stopped and not stopped.warning
+# As MariaDB 10.11 and Python's OpenSSL 3 say it, but for MySQL's own (3159).
+MYSQL_SAYS: tuple[tuple[int, str, Kind], ...] = (
+    (1045, "Access denied for user 'k3s'@'10.0.0.1' (using password: YES)", "password"),
+    (1044, "Access denied for user 'k3s'@'%' to database 'k3s'", "privileges"),
+    (1049, "Unknown database 'k3s'", "database"),
+    (1130, "Host '10.0.0.1' is not allowed to connect to this MariaDB server", "rules"),
+    (1040, "Too many connections", "busy"),
+    (3159, "Connections using insecure transport are prohibited", "rules-plain"),
+    (2026, "SSL is required but the server doesn't support it", "no-tls"),
+    (2003, "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: Hostname mismatch,"
+     " certificate is not valid for 'db.example.org'. (_ssl.c:1006)", "hostname"),
+    (2003, "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired"
+     " (_ssl.c:1006)", "untrusted-expired"),
+    (2003, "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get local issuer"
+     " certificate (_ssl.c:1006)", "untrusted-issuer"),
+    (2013, "Lost connection to MySQL server during query ([SSL: TLSV1_ALERT_UNKNOWN_CA] tlsv1"
+     " alert unknown ca (_ssl.c:2580))", "client-ca"),
+    (2013, "Lost connection to MySQL server during query", "closed"),
+    (2003, "Can't connect to MySQL server on 'db.example.org' (timed out)", "timeout"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("number", "said", "kind"), MYSQL_SAYS)
+def test_what_mysql_says(number: int, said: str, kind: Kind) -> None:
+    assert kind_of(number, said) == kind
+
+
+def test_what_is_proved_of_mysql() -> None:
+    proof = MysqlProof(login(), CREDENTIALS.token)
+    assert proof.diff(Outcome("ok")) is None
+    refused = proof.diff(Outcome("password", "Access denied", sqlstate="28000"))
+    assert isinstance(refused, Problem) and not refused.warning
+    assert "Access denied (SQLSTATE 28000)" in refused.text and "usual causes" in refused.hint
+    missing = proof.diff(Outcome("privileges", "INDEX"))
+    assert isinstance(missing, Problem) and missing.warning and missing.text.endswith(": INDEX")
+    theirs = json.dumps({"bootstrap": {"/bootstrap/0123456789ab": 9}, "registry": True})
+    for seen in (Outcome("ok", rows=theirs), Outcome("privileges", "INDEX", rows=theirs)):
+        found = proof.diff(seen)
+        assert isinstance(found, Problem) and not found.warning and "another" in found.text
+
+
+def test_what_mysql_lets_in_is_a_warning() -> None:
+    refusal = MysqlRefusal(Refusal("plain-tcp", login()))
+    assert refusal.diff(Outcome("rules-plain")) is None
+    for now in (Outcome("ok"), Outcome("privileges", "INDEX")):
+        found = refusal.diff(now)
+        assert isinstance(found, Problem) and found.warning
+        assert "not enforced by the datastore's rules" in found.text
 
 
 def test_the_first_server_founds_and_the_others_join() -> None:

@@ -1,4 +1,4 @@
-"""kine's table in PostgreSQL: append-only rows, the newest of a name counts."""
+"""kine's table in a database: append-only rows, the newest of a name counts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from . import journal
+from . import journal, mysql
 from .dsn import Address
 from .errors import Fatal
 
@@ -103,7 +103,7 @@ class Datastore:
             )
         journal.info("Configuring database table schema and indexes, this may take a moment...")
         try:
-            for statement in _SCHEMA:
+            for statement in mysql.SCHEMA if self._address.is_mysql else _SCHEMA:
                 self._execute(statement)
         except _psycopg2.Error as error:
             raise Fatal(
@@ -118,13 +118,15 @@ class Datastore:
         # the narrow access rules refuse this and the attempt only leaves a line in both logs.
         name = self._address.database
         try:
-            connection = _psycopg2.connect(**{**self._address.parameters, "dbname": "postgres"})
-            connection.autocommit = True
+            connection = self._connect(database="" if self._address.is_mysql else "postgres")
         except _psycopg2.Error as error:
             journal.warning(f"failed to ensure existence of database {name}: {describe(error)}")
             return
         try:
             with connection.cursor() as cursor:
+                if self._address.is_mysql:
+                    cursor.execute(f"CREATE DATABASE IF NOT EXISTS `{name}`")
+                    return
                 cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
                 if cursor.fetchone() is None:
                     quoted = name.replace('"', '""')
@@ -141,7 +143,7 @@ class Datastore:
 
     def below(self, prefix: str) -> list[Row]:
         """The live rows whose names start with ``prefix``, by name."""
-        return self._rows("starts_with(name, %s)", prefix)
+        return self._rows("left(name, char_length(%s)) = %s", prefix, prefix)
 
     def create(self, name: str, value: bytes) -> None:
         """Write a name that does not exist.
@@ -200,21 +202,22 @@ class Datastore:
     def compact(self) -> None:
         """Delete rows that newer ones of their name made useless, but for the last thousand."""
         self._execute(
-            "DELETE FROM kine k WHERE id < (SELECT max(id) FROM kine) - %s AND (deleted = 1 OR"
-            " EXISTS (SELECT 1 FROM kine n WHERE n.name = k.name AND n.id > k.id))",
+            "DELETE FROM kine WHERE id IN (SELECT id FROM (SELECT k.id FROM kine k"
+            " WHERE k.id < (SELECT max(id) FROM kine) - %s AND (k.deleted = 1 OR"
+            " EXISTS (SELECT 1 FROM kine n WHERE n.name = k.name AND n.id > k.id))) AS useless)",
             _KEPT_REVISIONS,
         )
 
     def _execute(self, statement: str, *values: object) -> None:
         self._do(lambda cursor: cursor.execute(statement, values or None))
 
-    def _rows(self, condition: str, value: str) -> list[Row]:
+    def _rows(self, condition: str, *values: str) -> list[Row]:
         def select(cursor: Any) -> list[Row]:
             cursor.execute(
-                "SELECT id, name, value FROM (SELECT DISTINCT ON (name) id, name, value, deleted"
-                f" FROM kine WHERE {condition} ORDER BY name, id DESC) AS newest"
-                " WHERE deleted = 0 ORDER BY name",
-                (value,),
+                "SELECT k.id, k.name, k.value FROM kine k JOIN (SELECT max(id) AS id FROM kine"
+                f" WHERE {condition} GROUP BY name) AS newest ON newest.id = k.id"
+                " WHERE k.deleted = 0 ORDER BY k.name",
+                values,
             )
             return [Row(id, name, bytes(value or b"")) for id, name, value in cursor.fetchall()]
 
@@ -229,14 +232,23 @@ class Datastore:
     def _do(self, work: Callable[[Any], T]) -> T:
         with self._lock:
             if self._connection is None or self._connection.closed:
-                self._connection = _psycopg2.connect(**self._address.parameters)
-                self._connection.autocommit = True
+                self._connection = self._connect()
             try:
                 with self._connection.cursor() as cursor:
                     return work(cursor)
             except (_psycopg2.OperationalError, _psycopg2.InterfaceError):
                 self._connection.close()
                 raise
+
+    def _connect(self, database: str | None = None) -> Any:
+        parameters = dict(self._address.parameters)
+        if database is not None:
+            parameters["dbname"] = database
+        if self._address.is_mysql:
+            return mysql.Connection(parameters)
+        connection = _psycopg2.connect(**parameters)
+        connection.autocommit = True
+        return connection
 
 
 def _newest(cursor: Any, name: str) -> tuple[int, bool] | None:

@@ -38,6 +38,7 @@ class Address:
     """Connection parameters as libpq names them; the TLS files are private copies."""
 
     parameters: Mapping[str, str]
+    is_mysql: bool = False
 
     @property
     def database(self) -> str:
@@ -54,18 +55,24 @@ def read(options: Options) -> Address:
     Raises:
         Fatal: no such driver, an address that cannot be read, TLS files that do not fit.
     """
-    parameters = parse(options.text("datastore-endpoint"))
+    endpoint = options.text("datastore-endpoint")
+    is_mysql = endpoint.startswith("mysql://")
+    try:
+        parameters = parse_mysql(endpoint) if is_mysql else parse(endpoint)
+    except ValueError as error:
+        raise Fatal(f"{_DRIVER_FAILED}{error}") from error
     for parameter, flag in _FILES.items():
         if flag in options:
             parameters.setdefault(parameter, options.text(flag))
     with_tls = any(parameter in parameters for parameter in _FILES)
-    # Without TLS files and without a word about it, the driver falls back to clear text.
-    parameters.setdefault("sslmode", "verify-full" if with_tls else "prefer")
-    parameters.setdefault("connect_timeout", "5")
+    if not is_mysql:
+        # Without TLS files and without a word about it, the driver falls back to clear text.
+        parameters.setdefault("sslmode", "verify-full" if with_tls else "prefer")
+        parameters.setdefault("connect_timeout", "5")
     if ("sslcert" in parameters) != ("sslkey" in parameters):
         raise Fatal(_DRIVER_FAILED + 'both "sslcert" and "sslkey" are required')
     _copy_files(parameters)
-    return Address(parameters)
+    return Address(parameters, is_mysql)
 
 
 def parse(endpoint: str) -> dict[str, str]:
@@ -78,7 +85,9 @@ def parse(endpoint: str) -> dict[str, str]:
     """
     scheme, separator, _ = endpoint.partition("://")
     if not separator or scheme not in ("postgres", "postgresql"):
-        raise Fatal(f"standin: the datastore must be PostgreSQL, not {scheme or 'embedded'!r}")
+        raise Fatal(
+            f"standin: the datastore must be PostgreSQL or MySQL, not {scheme or 'embedded'!r}"
+        )
     try:
         if re.search(r"%(?![0-9A-Fa-f]{2})", endpoint):
             raise ValueError("invalid URL escape")
@@ -107,6 +116,21 @@ def parse(endpoint: str) -> dict[str, str]:
         if name in _UNDERSTOOD:
             parameters[name] = value
     return parameters
+
+
+def parse_mysql(endpoint: str) -> dict[str, str]:
+    """Parameters of ``mysql://USER:PASSWORD@tcp(HOST:PORT)/DATABASE``, of which nothing is decoded.
+
+    Raises:
+        ValueError: it is not of that form.
+    """
+    whole, separator, database = endpoint.removeprefix("mysql://").rpartition("/")
+    login, _, where = whole.rpartition("@")
+    user, _, password = login.partition(":")
+    host, _, port = where.removeprefix("tcp(").removesuffix(")").rpartition(":")
+    if not separator or not where.startswith("tcp(") or not port.isdigit():
+        raise ValueError("invalid DSN: network address not terminated (missing closing brace)")
+    return {"user": user, "password": password, "host": host, "port": port, "dbname": database}
 
 
 def _copy_files(parameters: dict[str, str]) -> None:
