@@ -92,7 +92,10 @@ class MysqlRefusal:
         return Probe(self._ask, Outcome.decode)
 
     async def _ask(self, on: Hands) -> bytes:
-        return (await log_in(on, self.refusal.wrong())).encode()
+        login = self.refusal.wrong()
+        if not login.tls:  # never sent so: see `log_in`
+            login = replace(login, password=self.refusal.login.password)
+        return (await log_in(on, login)).encode()
 
     def diff(self, now: Outcome) -> Change[Outcome] | Problem | None:
         if now.kind in _REASONS:
