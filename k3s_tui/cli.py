@@ -253,6 +253,35 @@ def rekey(profile: Path, passphrase_file: Path | None, new_passphrase_file: Path
     return secrets.change_passphrase(profile, passphrase_file, new_passphrase_file)
 
 
+@cli.group()
+def pki() -> None:
+    """Certificates that a CA of your own signs elsewhere."""
+
+
+@pki.command()
+@PROFILE
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--accept-host-key", is_flag=True, help="Pin host keys not known yet.")
+@PASSPHRASE
+def csr(profile: Path, folder: Path, accept_host_key: bool, passphrase_file: Path | None) -> int:
+    """Make a key on each host, and collect the signing requests in FOLDER."""
+    from k3s_tui.headless import pki
+    from k3s_tui.headless.session import Options
+
+    options = Options(profile, accept_host_keys=accept_host_key, passphrase_file=passphrase_file)
+    return pki.csr(options, folder)
+
+
+@pki.command("import")
+@PROFILE
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
+def import_(profile: Path, folder: Path) -> int:
+    """Check the signed certificates in FOLDER, and keep them beside the profile."""
+    from k3s_tui.headless import pki
+
+    return pki.take(profile, folder)
+
+
 def _options(profile: Path, flags: dict[str, Any]) -> Options:
     from k3s_tui.headless.session import Options
 

@@ -114,6 +114,14 @@ class Hands(Protocol):
         """A port on the laptop's loopback that leads to `address:port` as seen from this host."""
         ...
 
+    def through(self, script: str) -> AbstractAsyncContextManager[int]:
+        """A port on the laptop's loopback; each connection to it talks to a `script` of its own.
+
+        The script prints one line when it is ready to listen; what follows is the conversation.
+        For what only the host can say to another one, such as by a key that must not leave it.
+        """
+        ...
+
     def waiting(self, condition: str, seen: str) -> None:
         """Say what this step waits for and the last value it saw."""
         ...

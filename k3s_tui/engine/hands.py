@@ -73,6 +73,9 @@ class StepHands:
     def forward(self, address: str, port: int) -> AbstractAsyncContextManager[int]:
         return self._transport.forward(address, port)
 
+    def through(self, script: str) -> AbstractAsyncContextManager[int]:
+        return self._transport.through(script)
+
     def waiting(self, condition: str, seen: str) -> None:
         # Said once per change: a wait of minutes is one line, not one per look.
         if self._said != (condition, seen):

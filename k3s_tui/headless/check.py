@@ -10,9 +10,13 @@ from k3s_tui.profile.load import Loaded, read
 
 
 def check(profile: Path) -> Exit:
-    """Raises ProfileInvalid, which says everything that is wrong."""
+    """Raises ProfileInvalid, which says everything that is wrong; CredentialsError for its PKI."""
     loaded = read(profile)
     warn(loaded, profile)
+    if loaded.profile.pki.ca is not None:
+        from k3s_tui.procedure import own_pki
+
+        own_pki.offline(loaded.profile, profile)
     print(f"{profile} is a valid profile of {len(loaded.profile.hosts)} hosts")
     return Exit.OK
 

@@ -24,7 +24,7 @@ def plan(options: Options, *, detailed: bool) -> Exit:
         async with current.deployment(locked=False) as deployment:
             return await verbs.plan(deployment, detailed=detailed)
 
-    return _run("plan", options, work, Hints(), keep=False)
+    return run("plan", options, work, Hints(), keep=False)
 
 
 def apply(options: Options, *, yes: bool) -> Exit:
@@ -46,7 +46,7 @@ def apply(options: Options, *, yes: bool) -> Exit:
         resume=_resume(options, yes=yes),
         use=f"KUBECONFIG={shlex.quote(str(kubeconfig_file(options.profile)))} kubectl get nodes",
     )
-    return _run("apply", options, work, hints, keep=True)
+    return run("apply", options, work, hints, keep=True)
 
 
 def verify(options: Options) -> Exit:
@@ -56,7 +56,7 @@ def verify(options: Options) -> Exit:
         async with current.deployment(locked=False) as deployment:
             return await verbs.verify(deployment, course, Hints())
 
-    return _run("verify", options, work, Hints(), keep=True)
+    return run("verify", options, work, Hints(), keep=True)
 
 
 async def _confirm(current: Session, found: Plan) -> None:
@@ -81,7 +81,7 @@ def _command(verb: str, options: Options, *more: str) -> str:
     return shlex.join(words)
 
 
-def _run(
+def run(
     verb: str,
     options: Options,
     work: Callable[[Session, Course], Awaitable[RunDone]],

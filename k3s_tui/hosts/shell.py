@@ -15,7 +15,8 @@ from k3s_tui.core.errors import CredentialsError, Lost, OperatorError, Refused, 
 from k3s_tui.core.secret import Secret
 from k3s_tui.hosts import call as framing
 from k3s_tui.hosts.call import Call
-from k3s_tui.hosts.forwarding import relay
+from k3s_tui.hosts.conversation import Conversation
+from k3s_tui.hosts.forwarding import Reader, Writer, relay
 from k3s_tui.hosts.limits import CHANNELS, backoff
 from k3s_tui.hosts.privilege import LOOK, Privilege, choose, denied
 from k3s_tui.hosts.receiving import NOT_THE_SAME, receive
@@ -101,6 +102,17 @@ class ShellTransport:
 
     def forward(self, address: str, port: int) -> AbstractAsyncContextManager[int]:
         return relay(lambda: self._wire.dial(address, port))
+
+    def through(self, script: str) -> AbstractAsyncContextManager[int]:
+        return relay(lambda: self._converse(script))
+
+    async def _converse(self, script: str) -> tuple[Reader, Writer]:
+        call = await self._begin(framing.attend(script), more=True)
+        # Only now may anything be sent: a shell that reads ahead would take it for its script.
+        await self._first_line(call)
+        del call.out[: call.out.find(b"\n") + 1]
+        conversation = Conversation(call, lambda: self._end_soon(call))
+        return conversation, conversation
 
     async def close(self) -> None:
         if self._endings:
@@ -257,10 +269,13 @@ class ShellTransport:
 
     async def _end(self, call: Call) -> None:
         """Kill the process group of a call.  Goes on in the background when cancelled again."""
+        await asyncio.shield(self._end_soon(call))
+
+    def _end_soon(self, call: Call) -> asyncio.Task[None]:
         task = asyncio.create_task(self._kill(call))
         self._endings.add(task)
         task.add_done_callback(self._endings.discard)
-        await asyncio.shield(task)
+        return task
 
     async def _kill(self, call: Call) -> None:
         # Closing a channel does not end what runs behind it, and only newer sshd pass signals on.

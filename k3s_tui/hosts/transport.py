@@ -67,4 +67,12 @@ class Transport(Protocol):
         """A loopback port here that leads to `address:port` as seen from the host."""
         ...
 
+    def through(self, script: str) -> AbstractAsyncContextManager[int]:
+        """A loopback port here, each connection to which talks to a script on the host.
+
+        The script prints one line first; from then on its standard input and output are the
+        connection.
+        """
+        ...
+
     async def close(self) -> None: ...

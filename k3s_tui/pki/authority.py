@@ -12,7 +12,7 @@ from ipaddress import ip_address
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -40,10 +40,24 @@ class KeyPair:
 
 @dataclass(frozen=True)
 class Authority:
-    """A P-256 CA that may sign leaves and nothing else (pathlen 0)."""
+    """A CA.  Ours is of P-256 and may sign leaves and nothing else (pathlen 0).
+
+    Of somebody else's the key may be '' (it signs elsewhere), and `chain_pem` is what trust in it
+    rests on: the certificate, and those above it up to the root.
+    """
 
     key: Secret
     certificate_pem: str
+    chain_pem: str = ""
+
+    @property
+    def ca_pem(self) -> str:
+        """What a peer must be given to trust what it signs."""
+        return self.chain_pem or self.certificate_pem
+
+    @property
+    def signs(self) -> bool:
+        return bool(self.key)
 
     @classmethod
     def create(cls, name: str, days: int, now: datetime) -> Authority:
@@ -129,8 +143,8 @@ class Authority:
                 hint="a new CA is needed; until then the datastore cannot be reached",
             )
         private = serialization.load_pem_private_key(self.key.reveal().encode(), password=None)
-        if not isinstance(private, ec.EllipticCurvePrivateKey):
-            raise CredentialsError("the CA's key is not ECDSA P-256")
+        if not isinstance(private, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+            raise CredentialsError("the CA's key is neither ECDSA nor RSA")
         # No leaf outlives its CA: the last days would be a promise that nobody can keep.
         until = min(now + life, ca.not_valid_after_utc)
         builder = (
@@ -141,9 +155,7 @@ class Authority:
             .add_extension(x509.ExtendedKeyUsage([_USAGES[profile.usage]]), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
             .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(
-                    ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-                ),
+                _authority_key(ca),
                 critical=False,
             )
         )
@@ -152,6 +164,21 @@ class Authority:
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return builder.sign(private, hashes.SHA256())
+
+
+def _authority_key(ca: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+    try:
+        named = ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        return x509.AuthorityKeyIdentifier.from_issuer_public_key(_known_key(ca))
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(named)
+
+
+def _known_key(ca: x509.Certificate) -> ec.EllipticCurvePublicKey | rsa.RSAPublicKey:
+    key = ca.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
+        raise CredentialsError("the CA's key is neither ECDSA nor RSA")
+    return key
 
 
 def _builder(

@@ -23,7 +23,8 @@ from k3s_tui.pki import inspect
 from k3s_tui.pki.authority import Authority
 from k3s_tui.pki.inspect import CertificateView
 from k3s_tui.pki.profiles import LeafProfile, datastore_client, datastore_server
-from k3s_tui.procedure import datastore, servers, written
+from k3s_tui.procedure import written
+from k3s_tui.procedure.leaves import FILES, TLS
 from k3s_tui.procedure.reviewed import (
     OPERATOR,
     Certificate,
@@ -141,8 +142,8 @@ class _Signing:
 def _authority(profile: Profile, path: Path, authority: Authority) -> Certificate:
     view = inspect.view(authority.certificate_pem)
     store = str(secrets_file(path))
-    copies = [(_datastore_host(profile), datastore.TLS.ca)]
-    copies += [(name, servers.FILES.ca) for name in profile.servers]
+    copies = [(_datastore_host(profile), TLS.ca)]
+    copies += [(name, FILES.ca) for name in profile.servers]
     return Certificate(
         role="ca",
         title="Certificate authority of the datastore",
@@ -183,7 +184,7 @@ def _datastore(
         host,
         lambda: datastore_server(hostname, addresses),
         ("datastore.hostname", hostname),
-        (datastore.TLS.certificate, datastore.TLS.key, f"{user}:{user}"),
+        (TLS.certificate, TLS.key, f"{user}:{user}"),
     )
     return replace(certificate, address_later=not addresses)
 
@@ -197,7 +198,7 @@ def _client(profile: Profile, name: str, signing: _Signing) -> Certificate:
         name,
         lambda: datastore_client(user, name),
         ("datastore.user", user),
-        (servers.FILES.certificate, servers.FILES.key, "root:root"),
+        (FILES.certificate, FILES.key, "root:root"),
     )
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from k3s_tui.core.contract import Step
 from k3s_tui.engine.graph import Steps
-from k3s_tui.pki.profiles import datastore_server
+from k3s_tui.procedure import leaves
+from k3s_tui.procedure.leaves import TLS
 from k3s_tui.procedure.site import Site, host
-from k3s_tui.resources.certificate import HostCertificate
 from k3s_tui.resources.file import File
 from k3s_tui.resources.package import Packages
 from k3s_tui.resources.postgres.access import Access
@@ -19,12 +19,6 @@ from k3s_tui.resources.postgres.ownership import Ownership
 from k3s_tui.resources.postgres.psql import Psql
 from k3s_tui.resources.postgres.role import Role
 from k3s_tui.resources.postgres.settings import Settings
-from k3s_tui.resources.postgres.settings_script import Tls
-
-FOLDER = "/etc/k3s-tui/postgresql"
-TLS = Tls(
-    certificate=f"{FOLDER}/current/tls.crt", key=f"{FOLDER}/current/tls.key", ca=f"{FOLDER}/ca.crt"
-)
 
 
 @dataclass(frozen=True)
@@ -44,7 +38,9 @@ def chapter(site: Site) -> Datastore:
 
     running = Cluster(psql, family.postgres.initdb, family.postgres.unit)
     ours = Ownership(psql, wanted.database, site.credentials.token)
+    leaf = leaves.of_datastore(site, f"{family.postgres.user}:{family.postgres.user}")
     before = (
+        *leaves.preflight(name, leaf),
         Step(f"{name}/preflight/postgresql", here, SupportedVersion(running)),
         Step(f"{name}/preflight/ownership", here, ours),
     )
@@ -73,19 +69,12 @@ def chapter(site: Site) -> Datastore:
     ca = Step(
         f"{name}/datastore/ca",
         here,
-        File(TLS.ca, site.authority.certificate_pem),
+        File(TLS.ca, site.authority.ca_pem),
     )
     certificate = Step(
         f"{name}/datastore/certificate",
         here,
-        HostCertificate(
-            FOLDER,
-            datastore_server(wanted.hostname, site.addresses(name)),
-            site.authority,
-            site.profile.pki.leaf_days,
-            site.profile.pki.renewal_window,
-            owner=f"{family.postgres.user}:{family.postgres.user}",
-        ),
+        leaf,
         (packages, ca),
     )
     settings: Step[Any] = Step(

@@ -14,7 +14,7 @@ from types import TracebackType
 
 from k3s_tui.core.ask import Ask
 from k3s_tui.core.contract import LAPTOP, Host
-from k3s_tui.core.errors import HostKeyUnknown, TimedOut, UsageError
+from k3s_tui.core.errors import HostKeyUnknown, StepFailed, TimedOut, UsageError
 from k3s_tui.core.events import Emit
 from k3s_tui.core.secret import Redactor, Secret
 from k3s_tui.engine.connection import Connection, close_all, open_all
@@ -25,13 +25,14 @@ from k3s_tui.engine.plan import Item, Plan, make_plan
 from k3s_tui.engine.run import Run
 from k3s_tui.hosts.facts_script import facts_script
 from k3s_tui.hosts.local import local_transport
-from k3s_tui.hosts.sanitize import LineDecoder
+from k3s_tui.hosts.sanitize import LineDecoder, sanitize
 from k3s_tui.hosts.ssh import Connector
 from k3s_tui.hosts.target import Target
 from k3s_tui.hosts.transport import Transport
 from k3s_tui.pki.authority import Authority
-from k3s_tui.procedure import database_files
+from k3s_tui.procedure import database_files, own_pki
 from k3s_tui.procedure.database_files import DatabaseFiles
+from k3s_tui.procedure.own_pki import OwnPki
 from k3s_tui.procedure.site import Credentials, Site, peers_of
 from k3s_tui.procedure.targets import DISKS, Look, look_at, target
 from k3s_tui.profile import lockfile
@@ -121,6 +122,25 @@ class Deployment:
         steps = select(cluster.prove(self._known), self._order.only)
         return self.run(Plan({step: Item(step, "later") for step in steps}))
 
+    async def requests(self) -> dict[str, str]:
+        """A signing request (PEM) for each certificate that is signed elsewhere, by its name.
+
+        Its key is made on the host, once, and stays there.  Raises OperatorError.
+        """
+        from k3s_tui.procedure import leaves
+
+        wanted = own_pki.expected(self._order.profile)
+
+        async def ask(name: str) -> str:
+            on = Host(own_pki.host_of(self._order.profile, name))
+            result = await self._fleet[on].transport.exec(leaves.request(self._known, name))
+            if result.status:
+                said = sanitize(result.err.decode(errors="replace").strip().rpartition("\n")[2])
+                raise StepFailed(f"no signing request was made: {said}", host=on.name)
+            return result.out.decode(errors="replace")
+
+        return dict(zip(wanted, await asyncio.gather(*map(ask, wanted)), strict=True))
+
     async def journal_tail(self, host: Host) -> str:
         """The last lines of a host's journal, sanitized; not redacted.  Changes nothing.
 
@@ -149,7 +169,7 @@ class Deployment:
             opening = both.create_task(self._resolve())
             looking = both.create_task(self._look_at_all())
             both.create_task(asyncio.to_thread(import_module, "k3s_tui.procedure.cluster"))
-        secrets, recorded, files = opening.result()
+        secrets, recorded, files, own = opening.result()
         found = looking.result()
         self._site = Site(
             profile=order.profile,
@@ -157,13 +177,14 @@ class Deployment:
             facts={name: look.facts for name, look in found.items()},
             clocks={name: look.clock for name, look in found.items()},
             credentials=Credentials(secrets.datastore_password, secrets.token, secrets.agent_token),
-            authority=_authority(order.profile, secrets),
+            authority=own.authority if own else _authority(order.profile, secrets),
+            leaves=own.leaves if own else {},
             recorded=recorded.checksums(order.profile.k3s.version, order.profile.install.script),
             pinned=frozenset(recorded.host_keys),
             database_files=files,
         )
 
-    async def _resolve(self) -> tuple[ClusterSecrets, LockFile, DatabaseFiles]:
+    async def _resolve(self) -> tuple[ClusterSecrets, LockFile, DatabaseFiles, OwnPki | None]:
         secrets = await self._secrets.cluster(self._order.profile)
         self._redact.learn(
             [secrets.datastore_password, secrets.token, secrets.agent_token, secrets.ca_key]
@@ -171,7 +192,22 @@ class Deployment:
         files = database_files.read(self._order.profile, self._order.profile_path)
         if files.pair is not None:
             self._redact.learn([files.pair.key])
-        return secrets, lockfile.load(lock_file(self._order.profile_path)), files
+        own = await self._own_pki()
+        return secrets, lockfile.load(lock_file(self._order.profile_path)), files, own
+
+    async def _own_pki(self) -> OwnPki | None:
+        profile = self._order.profile
+        if not profile.has_certificates or profile.has_authority:
+            return None
+        reference = profile.pki.ca_key_passphrase
+        passphrase = None
+        if reference is not None:
+            passphrase = await self._secrets.resolve(reference, "pki.ca-key-passphrase")
+            self._redact.learn([passphrase])
+        own = own_pki.read(profile, self._order.profile_path, passphrase)
+        keys = [leaf.key for leaf in own.leaves.values() if leaf.key is not None]
+        self._redact.learn([key for key in (own.authority.key, *keys) if key])
+        return own
 
     async def _look_at_all(self) -> dict[str, Look]:
         profile = self._order.profile

@@ -10,10 +10,11 @@ from k3s_tui.core.contract import Step
 from k3s_tui.engine.graph import Steps
 from k3s_tui.pki.authority import Authority
 from k3s_tui.pki.profiles import datastore_client
+from k3s_tui.procedure.leaves import FILES
 from k3s_tui.procedure.site import Site, host
 from k3s_tui.resources.deployed_pair import DeployedPair
 from k3s_tui.resources.k3s.config import DatastoreFiles
-from k3s_tui.resources.postgres.login import Login
+from k3s_tui.resources.postgres.login import Login, OwnPair
 from k3s_tui.resources.postgres.proof import DsnProof
 
 if TYPE_CHECKING:
@@ -23,17 +24,20 @@ if TYPE_CHECKING:
 def login(site: Site, name: str, *, user: str = "", authority: Authority | None = None) -> Login:
     """The login that K3s on this server will do, with a certificate of a few minutes' life.
 
-    `user` (the certificate's CN, not the role) and `authority` make it wrong on purpose.
+    Where none can be signed here, the server itself speaks TLS, by its own key.  `user` (the
+    certificate's CN, not the role) and `authority` make it wrong on purpose.
     """
     wanted = site.profile.datastore
+    signing = authority or site.authority
     return Login(
         hostname=wanted.hostname,
         port=wanted.port,
         database=wanted.database,
         user=wanted.user,
         password=site.credentials.datastore_password,
-        ca_pem=site.authority.certificate_pem,
-        issue=_short_lived(authority or site.authority, user or wanted.user, name),
+        ca_pem=site.authority.ca_pem,
+        issue=_short_lived(signing, user or wanted.user, name) if signing.signs else None,
+        own=None if signing.signs else OwnPair(FILES.ca, FILES.certificate, FILES.key),
     )
 
 

@@ -15,14 +15,14 @@ from k3s_tui.core.address import canonical
 from k3s_tui.core.contract import Step
 from k3s_tui.core.secret import Secret
 from k3s_tui.engine.graph import Steps
-from k3s_tui.pki.profiles import datastore_client
+from k3s_tui.procedure import leaves
 from k3s_tui.procedure.datastore import Datastore
 from k3s_tui.procedure.datastore_client import Client, ClientOf, same
 from k3s_tui.procedure.installation import Installation
+from k3s_tui.procedure.leaves import FILES
 from k3s_tui.procedure.proofs import datastore_login, deployed_pair
 from k3s_tui.procedure.site import Site, host
 from k3s_tui.resources.block import Block
-from k3s_tui.resources.certificate import HostCertificate
 from k3s_tui.resources.file import File
 from k3s_tui.resources.k3s import config
 from k3s_tui.resources.k3s.cluster_ca import ClusterCa
@@ -31,16 +31,6 @@ from k3s_tui.resources.k3s.nodes import NodeReady
 from k3s_tui.resources.k3s.service import server_service
 from k3s_tui.resources.k3s.unchanged import Unchanged
 from k3s_tui.resources.started import Started
-
-FOLDER = "/etc/k3s-tui/datastore"
-"""A server's CA, certificate and key for PostgreSQL.  Not below /etc/rancher, which K3s's own
-uninstall script removes."""
-
-FILES = config.DatastoreFiles(
-    ca=f"{FOLDER}/ca.crt",
-    certificate=f"{FOLDER}/current/tls.crt",
-    key=f"{FOLDER}/current/tls.key",
-)
 
 
 @dataclass(frozen=True)
@@ -72,27 +62,23 @@ def managed_client(
     """A certificate for PostgreSQL, made on the server, and the proof that it lets K3s in."""
     here = host(name)
     entry = _hosts_entry(site, name)
+    leaf = leaves.of_server(site, name)
     ca = Step(
         f"{name}/servers/datastore-ca",
         here,
-        File(FILES.ca, site.authority.certificate_pem, folder_mode="0700"),
+        File(FILES.ca, site.authority.ca_pem, folder_mode="0700"),
     )
     certificate = Step(
         f"{name}/servers/certificate",
         here,
-        HostCertificate(
-            FOLDER,
-            datastore_client(site.profile.datastore.user, name),
-            site.authority,
-            site.profile.pki.leaf_days,
-            site.profile.pki.renewal_window,
-        ),
+        leaf,
         (source.packages[name], ca),
     )
-    proof = datastore_login(site, name, (*entry, *database.ready))
+    own = () if site.authority.signs else (ca, certificate)  # the proof uses them
+    proof = datastore_login(site, name, (*entry, *own, *database.ready))
     pair = deployed_pair(site, name, FILES, (*entry, ca, certificate, *database.ready))
     return Client(
-        (*entry, ca, certificate, proof, pair),
+        (*leaves.preflight(name, leaf), *entry, ca, certificate, proof, pair),
         FILES,
         _endpoint(site),
         lambda seen: (seen[ca].digest, seen[certificate].fingerprint),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from k3s_tui.hosts.facts import Facts
 from k3s_tui.pki.authority import Authority
 from k3s_tui.procedure.database_files import NO_FILES, DatabaseFiles
 from k3s_tui.profile.model import Profile
+from k3s_tui.resources.given_certificate import Leaf
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Site:
     off; None where the host did not say its time.  `recorded` are SHA-256 sums by artifact name
     (`install.sh`, `k3s-amd64`) for the profile's version, empty before the first run.
     `pinned` are the names whose host keys were recorded, jump hosts among them.  `authority` is
-    empty where no CA of ours signs for the datastore.
+    empty where no CA of ours signs for the datastore.  `leaves` were signed elsewhere, by their
+    names in `own_pki`.
     """
 
     profile: Profile
@@ -47,6 +49,7 @@ class Site:
     recorded: Mapping[str, str]
     pinned: frozenset[str] = frozenset()
     database_files: DatabaseFiles = NO_FILES
+    leaves: Mapping[str, Leaf] = field(default_factory=dict)
 
     @property
     def has_hosts_entry(self) -> bool:

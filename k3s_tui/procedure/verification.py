@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from k3s_tui.core.contract import Step
+from k3s_tui.core.contract import Check, Step
 from k3s_tui.engine.graph import Steps
 from k3s_tui.pki.authority import Authority
 from k3s_tui.procedure import embedded, existing_datastore
@@ -15,7 +15,7 @@ from k3s_tui.procedure.site import Site, host
 from k3s_tui.resources import nginx
 from k3s_tui.resources.balance import EveryServerAnswers
 from k3s_tui.resources.k3s.nodes import NodeReady
-from k3s_tui.resources.postgres.proof import DsnProof, Refusal
+from k3s_tui.resources.postgres.proof import DsnProof, Refusal, Unproved
 from k3s_tui.resources.postgres.psql import Psql
 from k3s_tui.resources.postgres.sessions import Sessions
 from k3s_tui.resources.reached import RegistrationAnswers, ServerIsReached
@@ -119,19 +119,21 @@ def _refusals(site: Site) -> Steps:
     found: list[Step[Any]] = []
     for name in site.profile.servers:
         right = login(site, name)
-        for refusal in (
-            Refusal("no-certificate", right),
-            Refusal("wrong-cn", login(site, name, user="somebody-else")),
-            Refusal("other-ca", login(site, name, authority=stranger)),
-            Refusal("plain-tcp", right),
-            Refusal("wrong-password", right),
-        ):
-            found.append(
-                Step(
-                    f"{name}/verification/refuses-{refusal.kind}",
-                    host(name),
-                    refusal,
-                    within=WITHIN,
-                )
+        checks: dict[str, Check[Any]] = {
+            "no-certificate": Refusal("no-certificate", right),
+            "wrong-cn": Refusal("wrong-cn", login(site, name, user="somebody-else")),
+            "other-ca": Refusal("other-ca", login(site, name, authority=stranger)),
+            "plain-tcp": Refusal("plain-tcp", right),
+            "wrong-password": Refusal("wrong-password", right),
+        }
+        if not site.authority.signs:
+            checks["wrong-cn"] = Unproved(
+                "not proved: that a certificate for another name is refused, because only your CA"
+                " could sign one",
+                "sign one with CN=somebody-else and try it by hand; pg_hba.conf says"
+                " clientcert=verify-full",
             )
+        for kind, check in checks.items():
+            what = f"{name}/verification/refuses-{kind}"
+            found.append(Step(what, host(name), check, within=WITHIN))
     return tuple(found)

@@ -13,8 +13,8 @@ from typing import Literal, TypeAlias
 
 from k3s_tui.core.address import canonical, ip, url
 from k3s_tui.core.secret import Secret
-from k3s_tui.procedure import datastore as database
-from k3s_tui.procedure import existing_datastore, servers
+from k3s_tui.procedure import existing_datastore
+from k3s_tui.procedure.leaves import FILES, TLS
 from k3s_tui.profile.model import Profile
 from k3s_tui.profile.networks import families
 from k3s_tui.resources import nginx
@@ -59,7 +59,7 @@ def on_datastore(profile: Profile) -> Iterator[Written]:
     if wanted.mode != "managed":
         return
     name = next(iter(profile.with_role("datastore")), "")
-    tls = database.TLS
+    tls = TLS
     yield Written(name, "role", wanted.user)
     yield Written(name, "database", wanted.database, (f"owner {wanted.user}",))
     yield Written(name, "file", tls.ca, mode="0644")
@@ -119,9 +119,9 @@ def on_servers(profile: Profile) -> Iterator[Written]:
 
 def _client_files(profile: Profile) -> Iterator[tuple[str, str]]:
     if profile.datastore.mode == "managed":
-        yield servers.FILES.ca, "0644"
-        yield servers.FILES.certificate, "0644"
-        yield servers.FILES.key, "0600"
+        yield FILES.ca, "0644"
+        yield FILES.certificate, "0644"
+        yield FILES.key, "0600"
         return
     yield existing_datastore.CA, "0644"
     if profile.datastore.client_certificate is not None:

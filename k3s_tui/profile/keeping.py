@@ -122,7 +122,7 @@ def _needed(profile: Profile) -> list[str]:
 
 def _known_to_people(profile: Profile) -> list[str]:
     """Keys of what others have chosen: nothing that is made here would be right."""
-    places = {"ssh.sudo-password"}
+    places = {"ssh.sudo-password", "pki.ca-key-passphrase"}
     if profile.datastore.mode == "existing":
         places.add("datastore.password")
     return [key for place, key in _in_store(profile).items() if place in places]

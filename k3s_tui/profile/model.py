@@ -127,9 +127,16 @@ class Datastore(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab",
 
 
 class Pki(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
-    """The certificates between the servers and the datastore."""
+    """The certificates between the servers and the datastore.
+
+    `bring-your-own`: `ca` is a bundle on the laptop.  With `ca-key` leaves are signed here, under
+    it; without, elsewhere (`k3s-tui pki csr`, `k3s-tui pki import`).
+    """
 
     mode: Literal["managed", "bring-your-own"] = "managed"
+    ca: PemFile | None = None
+    ca_key: PemFile | None = None
+    ca_key_passphrase: SecretRef | None = None
     leaf_days: LeafDays = 730
     ca_days: CaDays = 3650
     renew_days: RenewDays | None = None
@@ -224,9 +231,19 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", k
         return {n: h for n, h in self.hosts.items() if {"server", "agent"} & set(h.roles)}
 
     @property
-    def has_authority(self) -> bool:
-        """Whether a CA of this cluster's own signs for the datastore."""
+    def has_certificates(self) -> bool:
+        """Whether the datastore is ours, and so its and its clients' certificates."""
         return self.datastore.mode == "managed"
+
+    @property
+    def has_authority(self) -> bool:
+        """Whether a CA of this cluster's own, in its store, signs for the datastore."""
+        return self.has_certificates and self.pki.mode == "managed"
+
+    @property
+    def signs(self) -> bool:
+        """Whether leaves are signed by k3s-tui, be it under somebody else's CA."""
+        return self.has_authority or (self.has_certificates and self.pki.ca_key is not None)
 
     @property
     def datastore_host(self) -> str:
@@ -258,4 +275,6 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", k
             refs = {"datastore.password": self.datastore.password, **refs}
         if self.ssh.sudo_password is not None:
             refs["ssh.sudo-password"] = self.ssh.sudo_password
+        if self.pki.ca_key_passphrase is not None:
+            refs["pki.ca-key-passphrase"] = self.pki.ca_key_passphrase
         return refs

@@ -32,6 +32,8 @@ _DEMANDED: Mapping[str, tuple[str, ...]] = {
     "embedded": (),
 }
 
+_OWN_CA = ("ca", "ca-key", "ca-key-passphrase")
+
 _EXAMPLES = {
     "hostname": (
         "a DNS name in lower case, such as postgres.example.internal",
@@ -80,6 +82,8 @@ _CALLED = {"postgresql": "PostgreSQL", "mysql": "MySQL"}
 def check(profile: Profile, document: Mapping[str, Any]) -> Iterator[ProfileProblem]:
     """Every problem; `document` says what was given, be it the default."""
     yield from _missing(profile.datastore, document)
+    if profile.has_certificates:
+        yield from _pki(profile, document)
     yield from _needless(profile, document)
     yield from _roles(profile)
     if profile.datastore.mode != "embedded":
@@ -94,7 +98,7 @@ def inapplicable(profile: Profile) -> Iterator[tuple[Path, str]]:
     for key in (*_LOGIN, *_OF_OTHERS):
         if key not in APPLIES[mode]:
             yield ("datastore", key), _WHY[mode]
-    if not profile.has_authority:
+    if not profile.has_certificates:
         yield ("pki",), _WHY[mode]
 
 
@@ -136,6 +140,34 @@ def _needless(profile: Profile, document: Mapping[str, Any]) -> Iterator[Profile
                     severity="warning",
                     at="key",
                 )
+
+
+def _pki(profile: Profile, document: Mapping[str, Any]) -> Iterator[ProfileProblem]:
+    pki = profile.pki
+    if pki.mode == "managed":
+        needless = dict.fromkeys(_OWN_CA, "k3s-tui makes a CA for this cluster")
+    else:
+        needless = {"ca-days": "the CA is yours"}
+        if pki.ca_key is None:
+            unsigned = "without ca-key nothing is signed here"
+            needless |= dict.fromkeys(("leaf-days", "renew-days", "ca-key-passphrase"), unsigned)
+        if pki.ca is None:
+            yield ProfileProblem(
+                "missing-key",
+                '"ca" is missing in [pki]',
+                ("pki", "ca"),
+                "the path of a PEM file on this machine, from the profile's own folder on",
+                'write ca = "site-ca.pem": your CA, with the intermediate ones up to the root',
+            )
+    for key, why in needless.items():
+        if _is_given(document, ("pki", key)):
+            yield ProfileProblem(
+                "needless-setting",
+                f'{shown(key)} means nothing with pki.mode = "{pki.mode}": {why}',
+                ("pki", key),
+                help="leave it out",
+                at="key",
+            )
 
 
 def _is_given(document: Mapping[str, Any], path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""The files beside `NAME.toml`: `NAME.lock.toml`, `NAME.secrets` and `NAME.kubeconfig`."""
+"""The files beside `NAME.toml`: `NAME.lock.toml`, `NAME.secrets` and so on."""
 
 from __future__ import annotations
 
@@ -26,6 +26,11 @@ def secrets_file(profile: Path) -> Path:
 def kubeconfig_file(profile: Path) -> Path:
     """The fetched kubeconfig.  It is root on the cluster: not to be committed."""
     return profile.with_name(f"{profile.stem}.kubeconfig")
+
+
+def pki_folder(profile: Path) -> Path:
+    """Leaves that were signed elsewhere, as imported.  Public, but for keys that came with them."""
+    return profile.with_name(f"{profile.stem}.pki")
 
 
 @contextmanager

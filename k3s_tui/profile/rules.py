@@ -49,18 +49,6 @@ def check(profile: Profile) -> Iterator[ProfileProblem]:
         yield from rule(profile)
 
 
-def supported_modes(profile: Profile) -> Iterator[ProfileProblem]:
-    """Modes that the file format knows and this version cannot carry out."""
-    for section, key, value, works in (("pki", "mode", profile.pki.mode, "managed"),):
-        if value != works:
-            yield ProfileProblem(
-                "not-supported-yet",
-                f'{section}: {key} = "{value}" is not supported yet',
-                (section, key),
-                expected=works,
-            )
-
-
 def role_counts(profile: Profile) -> Iterator[ProfileProblem]:
     """At least one server; exactly one managed datastore and one managed load balancer."""
     servers = profile.servers
@@ -293,9 +281,9 @@ def labels(profile: Profile) -> Iterator[ProfileProblem]:
 
 def lifetimes(profile: Profile) -> Iterator[ProfileProblem]:
     pki = profile.pki
-    if not profile.has_authority:
+    if not profile.signs:
         return
-    if pki.ca_days <= pki.leaf_days:
+    if profile.has_authority and pki.ca_days <= pki.leaf_days:
         yield ProfileProblem(
             "ca-too-short",
             f"the CA would end ({pki.ca_days} days) before its certificates ({pki.leaf_days})",
@@ -380,7 +368,6 @@ def _same(address: str) -> str:
 
 
 _RULES: tuple[Callable[[Profile], Iterator[ProfileProblem]], ...] = (
-    supported_modes,
     role_counts,
     external_loadbalancer,
     roles_fit_together,

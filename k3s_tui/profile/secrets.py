@@ -77,7 +77,7 @@ class Resolver:
         values = {
             place: await self.resolve(reference, place)
             for place, reference in profile.secret_refs.items()
-            if place != "ssh.sudo-password"
+            if place not in ("ssh.sudo-password", "pki.ca-key-passphrase")
         }
         token, agent_token = values["k3s.token"], values["k3s.agent-token"]
         check_token(token, "k3s.token")

@@ -102,7 +102,7 @@ class HostCertificate:
             return CertificateState("", "", "", ())
         access = tuple(parse(lines[i : i + 2], self.owner) for i in (1, 3, 5))
         at = lines.index("=")
-        certificate, key = _text(lines[7:at]), _text(lines[at + 1 :])
+        certificate, key = text_of(lines[7:at]), text_of(lines[at + 1 :])
         return CertificateState(certificate, key, lines[0], access)
 
     def diff(self, now: CertificateState) -> Change[CertificateState] | Problem | None:
@@ -183,5 +183,6 @@ done
 """
 
 
-def _text(lines: list[str]) -> str:
+def text_of(lines: list[str]) -> str:
+    """Lines as a PEM is written: none of them empty."""
     return "".join(f"{line}\n" for line in lines if line)

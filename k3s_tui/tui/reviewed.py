@@ -30,7 +30,7 @@ def certificates(draft: Draft, now: datetime, plan: Plan | None = None) -> tuple
 
 def _authority_of(plan: Plan) -> str:
     """The CA that a plan was made with, as PEM; '' when it does not say."""
-    from k3s_tui.procedure.datastore import TLS
+    from k3s_tui.procedure.leaves import TLS
     from k3s_tui.resources.file import File
 
     for step in plan.items:

@@ -176,9 +176,19 @@ DOCUMENTS = {
         ("datastore", "client-key"),
         "client.key",
     ),
+    "own-pki": {
+        **HOW_TO_DOCUMENT,
+        "pki": {
+            "mode": "bring-your-own",
+            "ca": "ca.pem",
+            "ca-key": "ca.key",
+            "ca-key-passphrase": "prompt:",
+        },
+    },
     "existing-mysql": example("existing-mysql"),
     "embedded": example("embedded"),
 }
+SECRETS = {"password", "sudo-password", "token", "agent-token", "ca-key-passphrase"}
 PLACES = list(places(Profile, HOW_TO))
 TEXTS = list(places(Profile, HOW_TO, choices=False))
 
@@ -225,6 +235,12 @@ class Overheard:
 
     @asynccontextmanager
     async def forward(self, address: str, port: int) -> Any:
+        raise ConnectionError
+        yield 0
+
+    @asynccontextmanager
+    async def through(self, script: str) -> Any:
+        self.scripts.append((script, b""))
         raise ConnectionError
         yield 0
 
@@ -330,7 +346,7 @@ async def test_a_hostile_file(sandboxes: list[Sandbox], tally: Tally) -> None:
             for value in VALUES[number % amount(4, 1) :: amount(4, 1)]:
                 row.injected += 1
                 texts = [value]
-                if place[-1] in ("password", "token", "agent-token", "sudo-password"):
+                if place[-1] in SECRETS:
                     texts = [value, *(f"{kind}:{value}" for kind in ("store", "file", "keyring"))]
                 for text in texts:
                     try:
@@ -349,10 +365,10 @@ async def test_a_hostile_file(sandboxes: list[Sandbox], tally: Tally) -> None:
     # Free text is free where it is a path of the laptop, a note, or K3s's own option.
     free = {("note",), ("ssh", "identity"), ("install", "bundle")}
     free |= {("datastore", key) for key in ("ca", "client-certificate", "client-key")}
-    secrets = {"password", "sudo-password", "token", "agent-token"}
+    free |= {("pki", "ca"), ("pki", "ca-key")}
     dangerous = {p for p, texts in accepted.items() if any(SING in text for text in texts)}
     for place in dangerous - free:
-        assert place[1] in ("server-config", "agent-config") or place[-1] in secrets, place
+        assert place[1] in ("server-config", "agent-config") or place[-1] in SECRETS, place
     assert free <= dangerous, "what is allowed was not tried"
     assert any(SING in text for text, _ in scripts) or len(scripts) > 50
     assert listen(sandboxes, scripts)

@@ -72,7 +72,9 @@ class Product:
         done = self.lab.run(
             self.command(*words), env=self.environment, cwd=paths.REPOSITORY, within=within
         )
-        return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+        ended = Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+        print(ended)  # shown when the test fails, in full
+        return ended
 
     def start(self, *words: str | Path) -> subprocess.Popen[bytes]:
         """Start ``k3s-tui WORDS``; signals reach it."""

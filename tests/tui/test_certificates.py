@@ -15,7 +15,7 @@ from k3s_tui.engine.plan import Item, Plan
 from k3s_tui.pki import inspect
 from k3s_tui.pki.authority import Authority
 from k3s_tui.procedure.cluster import build
-from k3s_tui.procedure.datastore import TLS
+from k3s_tui.procedure.leaves import TLS
 from k3s_tui.resources.certificate import CertificateState, HostCertificate
 from k3s_tui.resources.file import File
 from k3s_tui.tui import glyphs

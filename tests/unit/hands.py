@@ -13,6 +13,7 @@ from typing import Any
 
 from k3s_tui.core.contract import Change, Check, Host, Resource, S
 from k3s_tui.core.errors import StepFailed
+from k3s_tui.hosts.forwarding import relay
 from k3s_tui.hosts.script import PRELUDE, batch, quote, unbatch
 from k3s_tui.resources.certificate import TO_BE_ISSUED
 from tests.unit.shells import SHELLS
@@ -87,6 +88,20 @@ class LocalHands:
     @asynccontextmanager
     async def forward(self, address: str, port: int) -> AsyncIterator[int]:
         yield port
+
+    @asynccontextmanager
+    async def through(self, script: str) -> AsyncIterator[int]:
+        async def dial() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            argv = [*self._argv, "-c", f"{PRELUDE}{script}"]
+            process = await asyncio.create_subprocess_exec(
+                *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+            )
+            assert process.stdin and process.stdout
+            await process.stdout.readline()
+            return process.stdout, process.stdin
+
+        async with relay(dial) as port:
+            yield port
 
     def waiting(self, condition: str, seen: str) -> None:
         self.said.append(f"{condition}: {seen}")

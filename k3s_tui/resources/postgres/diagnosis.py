@@ -84,6 +84,31 @@ def kind_of_way(said: bytes) -> Kind | None:
     return "refused" if "refused" in text else "timeout"
 
 
+# openssl-verification-options(1); s_client says "verify error:num=N:…".
+_VERIFY: dict[int, Kind] = {
+    2: "untrusted-issuer",
+    9: "untrusted-early",
+    10: "untrusted-expired",
+    18: "untrusted-issuer",
+    19: "untrusted-issuer",
+    20: "untrusted-issuer",
+    21: "untrusted-issuer",
+    62: "hostname",
+    64: "hostname",
+}
+
+
+def kind_of_session(said: bytes) -> Kind | None:
+    """What `openssl s_client` on the server means; None when it tells nothing new."""
+    text = said.decode("utf-8", "replace")
+    if found := re.search(r"verify error:num=(\d+)", text):
+        return _VERIFY.get(int(found[1]), "untrusted")
+    kind = kind_of(text, None)
+    if kind not in ("other", "closed"):
+        return kind
+    return None if "CONNECTION ESTABLISHED" in text else kind_of_way(said)
+
+
 def kind_of_served(certificate: bytes, ca_pem: str) -> Kind | None:
     """Why the certificate (DER) that the datastore shows is not trusted; None when unknown."""
     if not certificate:

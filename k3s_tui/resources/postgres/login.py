@@ -11,8 +11,8 @@ import json
 import os
 import ssl
 import struct
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,8 +25,15 @@ from k3s_tui.core.secret import Secret
 from k3s_tui.hosts.forwarding import ForwardingFailed
 from k3s_tui.hosts.sanitize import sanitize
 from k3s_tui.hosts.script import quote
-from k3s_tui.resources.postgres.diagnosis import Kind, kind_of, kind_of_served, kind_of_way
+from k3s_tui.resources.postgres.diagnosis import (
+    Kind,
+    kind_of,
+    kind_of_served,
+    kind_of_session,
+    kind_of_way,
+)
 from k3s_tui.resources.postgres.ownership import ROWS
+from k3s_tui.resources.postgres.unbound import unbound
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
@@ -50,7 +57,8 @@ class Login:
 
     `issue` makes a client certificate at the moment of the login, so that it may be short-lived;
     None logs in without one.  `tls` off is for proving that plain TCP is refused.  `look` reads
-    whose data is in the database.
+    whose data is in the database.  `own` has the host itself speak TLS, by the key that lies there
+    and must not leave it.
     """
 
     hostname: str
@@ -62,6 +70,43 @@ class Login:
     issue: Callable[[], KeyPair] | None
     tls: bool = True
     look: bool = False
+    own: OwnPair | None = None
+
+
+@dataclass(frozen=True)
+class OwnPair:
+    """Paths on the host."""
+
+    ca: str
+    certificate: str
+    key: str
+
+    def session(self, hostname: str, port: int) -> str:
+        """An openssl command that has a TLS session with the datastore, as Go would check it."""
+        where = quote(endpoint(hostname, port))
+        return (
+            f"openssl s_client -starttls postgres -connect {where} -CAfile {quote(self.ca)}"
+            f" -cert {quote(self.certificate)} -key {quote(self.key)} -servername {quote(hostname)}"
+            f" -verify_hostname {quote(hostname)} -verify_return_error"
+        )
+
+    def conversation(self, hostname: str, port: int) -> str:
+        """sh for `Hands.through`: what is said to it is said to PostgreSQL, inside TLS.
+
+        `-quiet` also has it take a leading Q, which begins PostgreSQL's queries, for what it is.
+        """
+        return f"echo ready\nexec {self.session(hostname, port)} -quiet 2>/dev/null"
+
+    def complaint(self, hostname: str, port: int) -> str:
+        """sh that says why there is no such session.
+
+        Under TLS 1.3 a refused certificate is told after the handshake, so it waits for that.
+        """
+        return f"""
+if ! getent hosts {quote(hostname)} >/dev/null; then echo unresolved; exit 0; fi
+{{ sleep 1; }} | timeout {TIMEOUT} {self.session(hostname, port)} -brief 2>&1
+:
+"""
 
 
 @dataclass(frozen=True)
@@ -93,7 +138,7 @@ class Outcome:
 async def log_in(on: Hands, login: Login) -> Outcome:
     """Log in through `on`, create a table, take it back.  Raises Lost."""
     try:
-        async with on.forward(login.hostname, login.port) as port:
+        async with _way_in(on, login) as port:
             outcome = await _attempt(login, port)
             if outcome.kind == "untrusted":
                 return _told(kind_of_served(await _served(port), login.ca_pem), outcome)
@@ -103,10 +148,24 @@ async def log_in(on: Hands, login: Login) -> Outcome:
         outcome = Outcome("closed", _line(failed.text))
     except OperatorError as refused:
         return Outcome("forwarding", _line(refused.text))
+    if outcome.kind in ("closed", "timeout") and login.own:
+        said = await on.sh(login.own.complaint(login.hostname, login.port))
+        return _told(kind_of_session(said), outcome)
     if outcome.kind in ("closed", "timeout"):
         # The tunnel closes the same way whatever the server could not do: ask the server itself.
         return _told(kind_of_way(await on.sh(way(login.hostname, login.port, "postgres"))), outcome)
     return outcome
+
+
+@asynccontextmanager
+async def _way_in(on: Hands, login: Login) -> AsyncIterator[int]:
+    if login.own is None:
+        async with on.forward(login.hostname, login.port) as port:
+            yield port
+        return
+    session = login.own.conversation(login.hostname, login.port)
+    async with on.through(session) as there, unbound(there) as port:
+        yield port
 
 
 async def _attempt(login: Login, port: int) -> Outcome:
@@ -121,7 +180,7 @@ async def _attempt(login: Login, port: int) -> Outcome:
                 dbname=login.database,
                 user=login.user,
                 password=login.password.reveal(),
-                sslmode="verify-full" if login.tls else "disable",
+                sslmode="verify-full" if login.tls and not login.own else "disable",
                 gssencmode="disable",
                 target_session_attrs="any",
                 connect_timeout=TIMEOUT,

@@ -82,10 +82,11 @@ class Refusal:
     def wrong(self) -> Login:
         """The login that has to fail."""
         if self.kind == "no-certificate":
-            return replace(self.login, issue=None)
+            return replace(self.login, issue=None, own=None)
         if self.kind == "plain-tcp":
             # Whoever sits in between could ask for it in clear text: the real one stays here.
-            return replace(self.login, tls=False, password=Secret("none over plain TCP"))
+            made_up = Secret("none over plain TCP")
+            return replace(self.login, tls=False, own=None, password=made_up)
         if self.kind == "wrong-password":
             return replace(self.login, password=Secret(self.login.password.reveal() + "-not"))
         return self.login
@@ -108,6 +109,20 @@ class Refusal:
         """Whether the rules do not refuse it; over plain TCP, as far as the password."""
         reached = now.kind == "password" and self.kind == "plain-tcp"
         return reached or now.kind in ("ok", "privileges")
+
+
+@dataclass(frozen=True)
+class Unproved:
+    """What nobody could try is said, not left out."""
+
+    text: str
+    hint: str
+
+    def probe(self) -> Probe[None]:
+        return Probe(":", lambda _: None)
+
+    def diff(self, now: None) -> Problem:
+        return Problem(self.text, self.hint, warning=True)
 
 
 def untested(now: Outcome) -> Problem | None:

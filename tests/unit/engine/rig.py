@@ -89,6 +89,11 @@ class FolderTransport:
     async def forward(self, address: str, port: int) -> AsyncIterator[int]:
         yield port
 
+    @asynccontextmanager
+    async def through(self, script: str) -> AsyncIterator[int]:
+        raise NotImplementedError
+        yield 0
+
     async def close(self) -> None:
         pass
 
