@@ -105,10 +105,12 @@ class Datastore(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab",
     etcd inside the servers.  `modes` knows which setting means something in which mode.
 
     The three files are paths on the laptop.  `address` is for /etc/hosts, where no DNS knows the
-    name.
+    name.  `cluster` says what a managed one does on a host that has PostgreSQL for others already:
+    join them there, or make a second cluster on `port`.
     """
 
     mode: Literal["managed", "existing", "embedded"] = "managed"
+    cluster: Literal["adopt", "own"] = "adopt"
     engine: Engine = "postgresql"
     hostname: DnsName = ""
     address: Address | None = None

@@ -18,9 +18,10 @@ from k3s_tui.profile.reference import FORMS
 
 _LOGIN = ("hostname", "port", "hosts-entry", "database", "user", "password")
 _OF_OTHERS = ("engine", "address", "ca", "client-certificate", "client-key")
+_ADOPTED = ("cluster", "ca")
 
 APPLIES: Mapping[str, tuple[str, ...]] = {
-    "managed": _LOGIN,
+    "managed": (*_LOGIN, *_ADOPTED),
     "existing": (*_LOGIN, *_OF_OTHERS),
     "embedded": (),
 }
@@ -90,12 +91,14 @@ def check(profile: Profile, document: Mapping[str, Any]) -> Iterator[ProfileProb
         yield from _names(profile.datastore)
     if profile.datastore.mode == "existing":
         yield from _existing(profile.datastore)
+    if profile.datastore.mode == "managed":
+        yield from _own_cluster(profile.datastore)
 
 
 def inapplicable(profile: Profile) -> Iterator[tuple[Path, str]]:
     """Places that mean nothing in the profile's mode, and why."""
     mode = profile.datastore.mode
-    for key in (*_LOGIN, *_OF_OTHERS):
+    for key in dict.fromkeys((*_LOGIN, *_OF_OTHERS, *_ADOPTED)):
         if key not in APPLIES[mode]:
             yield ("datastore", key), _WHY[mode]
     if not profile.has_certificates:
@@ -243,6 +246,27 @@ def _existing(datastore: Datastore) -> Iterator[ProfileProblem]:
             '"address" means nothing with hosts-entry = "never"',
             ("datastore", "address"),
             help="it is for /etc/hosts only, where no DNS knows the name: leave it out",
+            at="key",
+        )
+
+
+def _own_cluster(datastore: Datastore) -> Iterator[ProfileProblem]:
+    if datastore.cluster != "own":
+        return
+    if datastore.given_port is None:
+        yield ProfileProblem(
+            "missing-key",
+            'cluster = "own" needs "port": another cluster may have 5432',
+            ("datastore", "port"),
+            "a port that nothing uses on the datastore's host",
+            "write port = 5433",
+        )
+    if datastore.ca is not None:
+        yield ProfileProblem(
+            "needless-setting",
+            '"ca" means nothing with cluster = "own": its certificate is made for it',
+            ("datastore", "ca"),
+            help="leave it out",
             at="key",
         )
 

@@ -110,12 +110,26 @@ def test_what_means_nothing_is_told_where_it_stands(datastore: str, given: str) 
     assert (problem.line, problem.column) == position(text, given.splitlines()[0].lstrip("["))
 
 
-@pytest.mark.parametrize("key", ["engine", "address", "ca", "client-certificate", "client-key"])
+@pytest.mark.parametrize("key", ["engine", "address", "client-certificate", "client-key"])
 def test_what_is_somebody_elses_means_nothing_for_ours(key: str) -> None:
     value = "postgresql" if key == "engine" else "x"
     text = changed(('database = "k3s"\n', f'database = "k3s"\n{key} = "{value}"\n'))
     (problem,) = problems(text)
     assert (problem.code, problem.where) == ("needless-setting", f"datastore.{key}")
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "where"),
+    [
+        ('cluster = "own"', "missing-key", "datastore.port"),
+        ('cluster = "own"\nport = 5433\nca = "x.pem"', "needless-setting", "datastore.ca"),
+    ],
+)
+def test_a_cluster_of_its_own_needs_a_port(given: str, code: str, where: str) -> None:
+    (problem,) = problems(changed(('database = "k3s"\n', f'database = "k3s"\n{given}\n')))
+    assert (problem.code, problem.where) == (code, where)
+    text = changed(('database = "k3s"\n', 'database = "k3s"\ncluster = "own"\nport = 5433\n'))
+    assert profile(text).datastore.cluster == "own"
 
 
 @pytest.mark.parametrize("datastore", [EXISTING, EMBEDDED])
