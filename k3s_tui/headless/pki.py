@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from k3s_tui.core.errors import CredentialsError, Exit, OperatorError, UsageError
@@ -47,10 +48,10 @@ def take(path: Path, folder: Path) -> Exit:
     if not leaves:
         names = ", ".join(f"{name}.crt" for name in own_pki.expected(profile))
         raise CredentialsError(f"{folder} holds no certificate", hint=f"it should hold {names}")
-    found = {"pki.ca": own_pki.judged_authority(authority)}
-    found |= own_pki.judged(
-        profile, authority.ca_pem, leaves, own_pki.read_requests(profile, folder)
-    )
+    now = datetime.now(UTC)
+    found = {"pki.ca": own_pki.judged_authority(authority, now)}
+    requested = own_pki.read_requests(profile, folder)
+    found |= own_pki.judged(profile, authority.ca_pem, leaves, now, requested)
     fatal = 0
     for name, checks in found.items():
         print(name)

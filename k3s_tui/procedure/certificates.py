@@ -14,16 +14,17 @@ from pathlib import Path
 from cryptography import x509
 
 from k3s_tui.core.contract import LAPTOP
-from k3s_tui.core.errors import Refused
+from k3s_tui.core.errors import CredentialsError, Refused
 from k3s_tui.engine.plan import Item, Plan
 from k3s_tui.families import PostgresLayout, family_of
 from k3s_tui.hosts.facts import Facts
 from k3s_tui.hosts.sanitize import sanitize
 from k3s_tui.pki import inspect
 from k3s_tui.pki.authority import Authority
+from k3s_tui.pki.checks import Checked
 from k3s_tui.pki.inspect import CertificateView
 from k3s_tui.pki.profiles import LeafProfile, datastore_client, datastore_server
-from k3s_tui.procedure import written
+from k3s_tui.procedure import own_pki, written
 from k3s_tui.procedure.leaves import FILES, TLS
 from k3s_tui.procedure.reviewed import (
     OPERATOR,
@@ -38,7 +39,7 @@ from k3s_tui.procedure.reviewed import (
 from k3s_tui.procedure.secrets import authority_name
 from k3s_tui.procedure.targets import without_secrets
 from k3s_tui.profile.model import Profile
-from k3s_tui.profile.neighbours import secrets_file
+from k3s_tui.profile.neighbours import pki_folder, secrets_file
 from k3s_tui.resources.certificate import CertificateState, HostCertificate
 
 __all__ = [
@@ -63,22 +64,23 @@ def expected(
     facts: Mapping[str, Facts] | None = None,
 ) -> tuple[Certificate, ...]:
     """What the profile will have issued: the CA, PostgreSQL's certificate, one per server; nothing
-    where the datastore is not ours.
+    where the datastore is not ours.  Of a CA of the operator's: what was brought, read from files.
 
     The profile may lack what is not written yet.  `facts` are those of hosts that have been
     looked at: they tell an address that the profile gives as a name.
     """
-    if not profile.has_authority:
+    if not profile.has_certificates:
         return ()
     path = profile_path or Path(f"{profile.name}.toml")
     known = facts or {}
     authority = Authority.create(authority_name(profile), profile.pki.ca_days, now)
     signing = _Signing(profile, authority, now)
-    return (
+    found = (
         _authority(profile, path, authority),
         _datastore(profile, path, signing, known),
         *(_client(profile, name, signing) for name in profile.servers),
     )
+    return found if profile.has_authority else tuple(_brought(profile, path, found, now))
 
 
 def with_existing(
@@ -137,6 +139,65 @@ class _Signing:
             return replace(blank, common_name=name), (), why
         view = inspect.view(pair.certificate_pem)
         return view, _key_usages(pair.certificate_pem), ""
+
+
+def _brought(
+    profile: Profile, path: Path, made: tuple[Certificate, ...], now: datetime
+) -> Iterator[Certificate]:
+    """The operator's own CA, and what it signs here, or has signed elsewhere."""
+    ca, *leaves = made
+    authority: Authority | None = None
+    why = ""
+    try:
+        authority = own_pki.read_bundle(profile, path)
+        view = inspect.view(authority.certificate_pem)
+    except (CredentialsError, ValueError) as error:
+        why = str(error)
+    here = tuple(p for p in ca.places if p.host != LAPTOP.name)
+    given = Place(LAPTOP.name, profile.pki.ca or "-", OPERATOR, "", "ca-certificate")
+    ca = replace(ca, given=True, looked=True, places=(given, *here), refused=why, subject="")
+    if authority is None:
+        yield ca
+        yield from (replace(leaf, issuer="", ca_ends=None) for leaf in leaves)
+        return
+    checks = own_pki.judged_authority(authority, now)
+    yield replace(ca, there=_harmless(view), pem=authority.ca_pem, checks=tuple(map(_safe, checks)))
+    if profile.signs:
+        yield from (_by_ca(leaf, _harmless(view)) for leaf in leaves)
+        return
+    yield from _signed_elsewhere(profile, path, authority, leaves, now)
+
+
+def _signed_elsewhere(
+    profile: Profile,
+    path: Path,
+    authority: Authority,
+    leaves: list[Certificate],
+    now: datetime,
+) -> Iterator[Certificate]:
+    try:
+        imported = own_pki.read_leaves(profile, pki_folder(path))
+        judged = own_pki.judged(profile, authority.ca_pem, imported, now)
+        missing = "k3s-tui pki csr, and once it is signed: k3s-tui pki import"
+    except CredentialsError as error:
+        imported, judged, missing = {}, {}, str(error)
+    for leaf in leaves:
+        datastore = leaf.role == "datastore"
+        name = own_pki.DATASTORE if datastore else own_pki.client_name(leaf.host)
+        if name not in imported:
+            yield replace(
+                leaf, given=True, issuer="", ca_ends=None, refused=leaf.refused or missing
+            )
+            continue
+        pem = imported[name].certificate_pem
+        view = _harmless(inspect.view(pem))
+        checks = tuple(map(_safe, judged[name]))
+        yield replace(leaf, given=True, looked=True, there=view, pem=pem, checks=checks, refused="")
+
+
+def _safe(check: Checked) -> Checked:
+    """It quotes what certificates say."""
+    return replace(check, text=sanitize(check.text))
 
 
 def _authority(profile: Profile, path: Path, authority: Authority) -> Certificate:

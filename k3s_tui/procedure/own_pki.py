@@ -65,8 +65,9 @@ def read(profile: Profile, path: Path, passphrase: Secret | None = None) -> OwnP
     """
     authority = read_authority(profile, path, passphrase)
     leaves = {} if profile.pki.ca_key else read_leaves(profile, pki_folder(path))
-    told = list(_failures("pki.ca", judged_authority(authority)))
-    for name, checked in judged(profile, authority.ca_pem, leaves).items():
+    now = datetime.now(UTC)
+    told = list(_failures("pki.ca", judged_authority(authority, now)))
+    for name, checked in judged(profile, authority.ca_pem, leaves, now).items():
         told += _failures(name, checked)
     if told:
         raise CredentialsError("; ".join(told), hint="docs/how-to/own-pki.md explains each check")
@@ -78,14 +79,20 @@ def offline(profile: Profile, path: Path) -> None:
     if profile.pki.ca_key_passphrase is None:
         read(profile, path)
     else:
-        without = msgspec.structs.replace(profile.pki, ca_key=None, ca_key_passphrase=None)
-        read_authority(msgspec.structs.replace(profile, pki=without), path)
+        read_bundle(profile, path)
+
+
+def read_bundle(profile: Profile, path: Path) -> Authority:
+    """The CA without its key."""
+    without = msgspec.structs.replace(profile.pki, ca_key=None, ca_key_passphrase=None)
+    return read_authority(msgspec.structs.replace(profile, pki=without), path)
 
 
 def read_authority(profile: Profile, path: Path, passphrase: Secret | None = None) -> Authority:
     """The bundle, and of it the CA that signs here, if one does."""
     pki = profile.pki
-    assert pki.ca is not None, "the profile's rules see to it"
+    if pki.ca is None:
+        raise CredentialsError("pki.ca is not given yet")
     bundle = _normalized(_text(path.parent / at_home(pki.ca), "pki.ca"), "pki.ca")
     if pki.ca_key is None:
         return Authority(Secret(""), bundle, bundle)
@@ -115,14 +122,15 @@ def read_leaves(profile: Profile, folder: Path) -> dict[str, Leaf]:
     return leaves
 
 
-def judged_authority(authority: Authority) -> tuple[Checked, ...]:
-    return checks.of_authority(authority.ca_pem, _now())
+def judged_authority(authority: Authority, now: datetime) -> tuple[Checked, ...]:
+    return checks.of_authority(authority.ca_pem, now)
 
 
 def judged(
     profile: Profile,
     ca_pem: str,
     leaves: Mapping[str, Leaf],
+    now: datetime,
     requested: Mapping[str, PublicKeyTypes] | None = None,
 ) -> dict[str, tuple[Checked, ...]]:
     """Every check of every leaf that is there.
@@ -143,7 +151,7 @@ def judged(
             leaf.certificate_pem,
             wanted,
             ca_pem,
-            _now(),
+            now,
             public_key=public,
             others=others,
         )
@@ -242,7 +250,3 @@ def _text(path: Path, name: str) -> str:
             f"{name}: unreadable: cannot read {path}: {error.strerror}",
             hint="paths begin at the profile's own folder",
         ) from None
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

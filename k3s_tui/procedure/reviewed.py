@@ -12,6 +12,7 @@ from typing import Literal, Protocol, TypeAlias
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from k3s_tui.pki.checks import Checked
 from k3s_tui.pki.inspect import CertificateView
 
 Role: TypeAlias = Literal["ca", "datastore", "server-client"]
@@ -73,6 +74,9 @@ class Certificate:
     """The one that is there."""
     ca_ends: datetime | None = None
     """None for the CA itself."""
+    given: bool = False
+    """Made elsewhere: `there` is what was brought, and `checks` what is to be said of it."""
+    checks: tuple[Checked, ...] = ()
 
     @property
     def id(self) -> str:
@@ -101,7 +105,7 @@ class Certificate:
         """From when on a run replaces it; None for one that no run replaces."""
         until = self.there.not_after if self.there is not None and self.kept else self.not_after
         # One that ends with its CA cannot be had for longer.
-        if self.ca_ends is None or until >= self.ca_ends:
+        if self.given or self.ca_ends is None or until >= self.ca_ends:
             return None
         return until - timedelta(days=self.renew_days)
 
@@ -164,5 +168,6 @@ def review_key(certificate: Certificate) -> str:
         *(certificate.usages, certificate.key_usages, certificate.days, certificate.renew_days),
         [(p.host, p.path, p.owner, p.mode, p.what) for p in certificate.places],
         certificate.refused,
+        certificate.there.fingerprint if certificate.given and certificate.there else "",
     )
     return hashlib.sha256(json.dumps(reviewed).encode()).hexdigest()

@@ -33,8 +33,6 @@ _DEMANDED: Mapping[str, tuple[str, ...]] = {
     "embedded": (),
 }
 
-_OWN_CA = ("ca", "ca-key", "ca-key-passphrase")
-
 _EXAMPLES = {
     "hostname": (
         "a DNS name in lower case, such as postgres.example.internal",
@@ -83,8 +81,7 @@ _CALLED = {"postgresql": "PostgreSQL", "mysql": "MySQL"}
 def check(profile: Profile, document: Mapping[str, Any]) -> Iterator[ProfileProblem]:
     """Every problem; `document` says what was given, be it the default."""
     yield from _missing(profile.datastore, document)
-    if profile.has_certificates:
-        yield from _pki(profile, document)
+    yield from _own_ca(profile)
     yield from _needless(profile, document)
     yield from _roles(profile)
     if profile.datastore.mode != "embedded":
@@ -95,14 +92,25 @@ def check(profile: Profile, document: Mapping[str, Any]) -> Iterator[ProfileProb
         yield from _own_cluster(profile.datastore)
 
 
-def inapplicable(profile: Profile) -> Iterator[tuple[Path, str]]:
-    """Places that mean nothing in the profile's mode, and why."""
+def inapplicable(profile: Profile) -> Iterator[tuple[Path, str, str]]:
+    """Places that mean nothing in the profile's modes; in which mode, and why."""
     mode = profile.datastore.mode
+    chosen = f'datastore.mode = "{mode}"'
     for key in dict.fromkeys((*_LOGIN, *_OF_OTHERS, *_ADOPTED)):
         if key not in APPLIES[mode]:
-            yield ("datastore", key), _WHY[mode]
+            yield ("datastore", key), chosen, _WHY[mode]
     if not profile.has_certificates:
-        yield ("pki",), _WHY[mode]
+        yield ("pki",), chosen, _WHY[mode]
+        return
+    chosen = f'pki.mode = "{profile.pki.mode}"'
+    if profile.has_authority:
+        for key in ("ca", "ca-key", "ca-key-passphrase"):
+            yield ("pki", key), chosen, "k3s-tui makes a CA for this cluster"
+        return
+    yield ("pki", "ca-days"), chosen, "the CA is yours"
+    if not profile.signs:
+        for key in ("leaf-days", "renew-days", "ca-key-passphrase"):
+            yield ("pki", key), chosen, "without ca-key nothing is signed here"
 
 
 def _missing(datastore: Datastore, document: Mapping[str, Any]) -> Iterator[ProfileProblem]:
@@ -122,12 +130,12 @@ def _missing(datastore: Datastore, document: Mapping[str, Any]) -> Iterator[Prof
 
 def _needless(profile: Profile, document: Mapping[str, Any]) -> Iterator[ProfileProblem]:
     mode = profile.datastore.mode
-    for path, why in inapplicable(profile):
+    for path, chosen, why in inapplicable(profile):
         if _is_given(document, path):
             name = f"[{path[0]}]" if len(path) == 1 else shown(path[-1])
             yield ProfileProblem(
                 "needless-setting",
-                f'{name} means nothing with datastore.mode = "{mode}": {why}',
+                f"{name} means nothing with {chosen}: {why}",
                 path,
                 help="leave it out",
                 at="key",
@@ -145,32 +153,15 @@ def _needless(profile: Profile, document: Mapping[str, Any]) -> Iterator[Profile
                 )
 
 
-def _pki(profile: Profile, document: Mapping[str, Any]) -> Iterator[ProfileProblem]:
-    pki = profile.pki
-    if pki.mode == "managed":
-        needless = dict.fromkeys(_OWN_CA, "k3s-tui makes a CA for this cluster")
-    else:
-        needless = {"ca-days": "the CA is yours"}
-        if pki.ca_key is None:
-            unsigned = "without ca-key nothing is signed here"
-            needless |= dict.fromkeys(("leaf-days", "renew-days", "ca-key-passphrase"), unsigned)
-        if pki.ca is None:
-            yield ProfileProblem(
-                "missing-key",
-                '"ca" is missing in [pki]',
-                ("pki", "ca"),
-                "the path of a PEM file on this machine, from the profile's own folder on",
-                'write ca = "site-ca.pem": your CA, with the intermediate ones up to the root',
-            )
-    for key, why in needless.items():
-        if _is_given(document, ("pki", key)):
-            yield ProfileProblem(
-                "needless-setting",
-                f'{shown(key)} means nothing with pki.mode = "{pki.mode}": {why}',
-                ("pki", key),
-                help="leave it out",
-                at="key",
-            )
+def _own_ca(profile: Profile) -> Iterator[ProfileProblem]:
+    if profile.has_certificates and not profile.has_authority and profile.pki.ca is None:
+        yield ProfileProblem(
+            "missing-key",
+            '"ca" is missing in [pki]',
+            ("pki", "ca"),
+            "the path of a PEM file on this machine, from the profile's own folder on",
+            'write ca = "site-ca.pem": your CA, with the intermediate ones up to the root',
+        )
 
 
 def _is_given(document: Mapping[str, Any], path: Path) -> bool:

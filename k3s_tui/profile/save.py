@@ -51,7 +51,7 @@ def save(path: Path, profile: Profile) -> None:
 def new(profile: Profile, filename: str) -> str:
     """A profile as a new file's text."""
     tables = _readable(profile)
-    for path, _ in inapplicable(profile):
+    for path, _, _ in inapplicable(profile):
         _without(tables, path)
     return _HEADER.format(filename=filename) + write(tables)
 

@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 def certificates(draft: Draft, now: datetime, plan: Plan | None = None) -> tuple[Certificate, ...]:
     """Those that the draft will have, with what a look at the hosts has found.
 
-    Their store has no folder, as it lies beside the profile.
+    Their store has no folder, as it lies beside the profile; own files are read from there.
     """
     # Loaded late: it brings all of the cryptography along, and other screens need none.
     from k3s_tui.procedure.certificates import expected, with_existing
 
-    wanted = expected(draft.checked.profile, now, profile_path=Path(draft.path.name))
-    if plan is None:
+    profile = draft.checked.profile
+    own = profile.has_certificates and not profile.has_authority
+    path = draft.path if own else Path(draft.path.name)
+    wanted = expected(profile, now, profile_path=path)
+    if plan is None or own:
         return wanted
     return with_existing(wanted, ca_pem=_authority_of(plan), plan=plan)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from k3s_tui.core.contract import Change
 from k3s_tui.engine.plan import Item, Plan
 from k3s_tui.pki import inspect
 from k3s_tui.pki.authority import Authority
+from k3s_tui.pki.profiles import datastore_client
 from k3s_tui.procedure.cluster import build
 from k3s_tui.procedure.leaves import TLS
 from k3s_tui.resources.certificate import CertificateState, HostCertificate
@@ -24,8 +25,9 @@ from k3s_tui.tui.dialogs.confirm import ConfirmDialog
 from k3s_tui.tui.dialogs.export import ExportDialog
 from k3s_tui.tui.screens.certificates import CertificatesScreen
 from k3s_tui.tui.widgets.certificate_detail import CertificateDetail
+from k3s_tui.tui.widgets.field import Field
 from k3s_tui.tui.widgets.tick import Tick
-from tests.tui.fields import HOSTILE, SIZES, field, fill, go, wrong
+from tests.tui.fields import HOSTILE, SIZES, choose, field, fill, go, wrong
 from tests.tui.operator import Operator, how_to, operator
 from tests.unit.procedure.sites import AUTHORITY, site
 from tests.unit.procedure.test_certificates import NOW, issue, steps
@@ -41,6 +43,10 @@ def detail(user: Operator) -> str:
     return "\n".join(
         f"{row.label}: {glyphs.glyph(row.state) if row.state else ''} {row.text}" for row in rows
     )
+
+
+def places(user: Operator) -> list[tuple[str | int, ...]]:
+    return [one.place for one in user.wizard.screen.query(Field)]
 
 
 def listed(user: Operator) -> list[str]:
@@ -319,18 +325,79 @@ async def test_a_key_leads_to_where_the_name_is_set(folder: Path, downs: int, pl
         )
 
 
-async def test_to_bring_your_own_has_its_place(folder: Path) -> None:
+def site_ca(folder: Path) -> Authority:
+    """A CA of the operator's own, as a file beside the profile."""
+    now = datetime.fromtimestamp(clock(), UTC)
+    authority = Authority.create("the site's CA", 3650, now)
+    (folder / "site-ca.pem").write_text(authority.certificate_pem)
+    return authority
+
+
+@pytest.mark.parametrize("size", [(60, 15), (80, 24), (120, 40)])
+async def test_an_authority_of_ones_own(folder: Path, size: tuple[int, int]) -> None:
+    """What is asked for, and what is shown of what was brought."""
+    authority = site_ca(folder)
+    async with operator(folder, how_to(folder), size, clock=clock) as user:
+        await go(user, "certificates")
+        await choose(user, "your own", "pki", "mode")
+        await user.until(lambda: ("pki", "leaf-days") not in places(user), "asked anew")
+        assert ("pki", "ca-days") not in places(user)
+        assert "cannot be used: pki.ca is not given yet" in detail(user)
+        await user.press("ctrl+n")
+        await user.at("certificates")  # a CA there must be
+        await fill(user, "site-ca.pem", "pki", "ca")
+        await user.until(lambda: "brought by you" in detail(user), "the CA is read")
+        for told in ("complete up to the root: ok", "CA certificates alone: ok", "site's CA"):
+            assert told in detail(user)
+        user.wizard.screen.query_one(OptionList).highlighted = 1
+        await user.until(lambda: "has not come yet" in detail(user), "what is signed elsewhere")
+        assert "k3s-tui pki import" in detail(user)
+        key = folder / "site-ca.key"
+        key.touch(0o600)
+        key.write_text(authority.key.reveal())
+        await fill(user, "site-ca.key", "pki", "ca-key")
+        await user.press("tab")
+        await user.until(lambda: ("pki", "leaf-days") in places(user), "it signs here")
+        assert ("pki", "ca-key-passphrase") in places(user)
+        await user.until(lambda: detail(user), "the list is there")
+        user.wizard.screen.query_one(OptionList).highlighted = 1
+        await user.until(lambda: "will be issued" in detail(user), "its leaves")
+        assert "Issuer:  CN=the site's CA" in detail(user)
+        assert user.wizard.draft.valid
+
+
+async def test_leaves_that_were_imported_show_every_check(folder: Path) -> None:
+    authority = site_ca(folder)
     path = how_to(folder)
     old = 'mode = "managed"                   # from a'
-    assert old in path.read_text()
-    path.write_text(path.read_text().replace(old, 'mode = "bring-your-own" # from a'))
-    async with operator(folder, path, clock=clock) as user:
+    text = path.read_text().replace(old, 'mode = "bring-your-own"\nca = "site-ca.pem" # a')
+    path.write_text(re.sub("(?m)^(leaf|ca)-days.*\n", "", text))
+    now = datetime.fromtimestamp(clock(), UTC)
+    pki = folder / f"{path.stem}.pki"
+    pki.mkdir()
+    wrong = authority.issue_short_lived(datastore_client("somebody", "a"), now, minutes=60 * 24)
+    (pki / "server-k3s-server-1.crt").write_text(wrong.certificate_pem)
+    async with operator(folder, path, (120, 40), clock=clock) as user:
         await go(user, "certificates")
-        await user.press("ctrl+n")
-        await user.at("certificates")
-        await user.sees("(x) bring your own: comes with a later version")
-        await user.press("enter")
-        await user.sees("( ) bring your own: comes with a later version")
+        await user.press("down", "down")
+        await user.until(lambda: "names the database user: failed" in detail(user), "the check")
+        assert "its CN is 'somebody', not the database user 'k3s'" in detail(user)
+        assert "signed by that CA: ok" in detail(user)
+        assert "valid for 30 days yet: warning" in detail(user)
+        assert listed(user)[2].startswith("✗")
+
+
+@pytest.mark.parametrize(("mode", "told"), [("existing", "has its own"), ("embedded", "etcd runs")])
+async def test_nothing_is_issued_where_the_datastore_is_not_ours(
+    folder: Path, mode: str, told: str
+) -> None:
+    async with operator(folder, how_to(folder), clock=clock) as user:
+        user.wizard.draft.set(("datastore", "mode"), mode)
+        user.wizard.draft.settle()
+        await go(user, "certificates")
+        await user.sees("No certificate is issued here")
+        assert told in " ".join(user.text.split())
+        await user.press("e", "y", "u")
         await user.press("ctrl+n")
         await user.at("datastore")
 

@@ -11,6 +11,7 @@ from textual import on, work
 from textual.app import SystemCommand
 from textual.binding import Binding
 from textual.containers import Horizontal
+from textual.events import DescendantBlur
 from textual.widgets import Button, Checkbox, OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -26,8 +27,21 @@ from k3s_tui.tui.screens.step import StepScreen
 from k3s_tui.tui.text import plain
 from k3s_tui.tui.widgets.certificate_detail import CertificateDetail, short_title, title
 from k3s_tui.tui.widgets.field import Field
-from k3s_tui.tui.widgets.mode_field import ModeField
+from k3s_tui.tui.widgets.secret_field import SecretField
 from k3s_tui.tui.widgets.tick import Tick
+
+_ELSEWHERE = {
+    "existing": N_(
+        "No certificate is issued here: the database has its own, from whoever runs it. Its CA, "
+        "and the certificate that servers show it if it wants one, are files that step 3 asks for. "
+        "The review logs in with them from every server."
+    ),
+    "embedded": N_(
+        "No certificate is issued here: etcd runs inside the servers, and K3s makes and renews the "
+        "certificates that it needs by itself."
+    ),
+}
+"""What stands here where the datastore is not ours, by its mode."""
 
 
 class CertificatesScreen(StepScreen):
@@ -37,19 +51,90 @@ class CertificatesScreen(StepScreen):
         Binding("u", "rename", N_("Rename")),
     ]
     HELP = N_(
-        "A certificate authority of this cluster's own signs them; keys never leave a host. "
+        "A certificate authority signs them, this cluster's own or yours; keys never leave a host. "
         "Each is shown as it will be issued, or as it is there once the review has looked. The "
         "common names and host names follow the datastore's settings: u leads there."
     )
 
     found: tuple[Certificate, ...] = ()
+    _asked = False
+    """Whether the fields that go with a key are there."""
 
     def body(self) -> Iterable[Any]:
+        if self._is_elsewhere:
+            mode = self.draft.get(("datastore", "mode"))
+            yield Static(plain(_(_ELSEWHERE[mode])), id="elsewhere")
+            return
         with Horizontal(id="panes"):
             yield OptionList(id="certificates", compact=True)
             yield CertificateDetail(id="certificate")
         yield Tick(_("I have looked at these certificates"), id="looked")
         yield Static(id="changed")
+        yield Field(
+            ("pki", "mode"),
+            N_("Authority"),
+            self.draft.get(("pki", "mode")),
+            kind="choice",
+            choices=(
+                ("managed", N_("made for this cluster")),
+                ("bring-your-own", N_("your own")),
+            ),
+            default="managed",
+            decides=True,
+            help=N_("Who signs. Of your own, give the key, or have certificates signed elsewhere."),
+        )
+        self._asked = self._signs
+        if not self._is_made:
+            yield from self._own()
+        if self._is_made or self._signs:
+            yield from self._lives()
+        if self._is_made:
+            yield Field(
+                ("pki", "ca-days"),
+                N_("Authority's days"),
+                self.draft.get(("pki", "ca-days")),
+                kind="number",
+                default=3650,
+                help=N_("Of a new authority: 365 to 7300. One that is there keeps its end."),
+            )
+
+    @property
+    def _is_elsewhere(self) -> bool:
+        mode: object = self.draft.get(("datastore", "mode"), "managed")
+        return mode in _ELSEWHERE
+
+    @property
+    def _is_made(self) -> bool:
+        return bool(self.draft.get(("pki", "mode"), "managed") == "managed")
+
+    @property
+    def _signs(self) -> bool:
+        return self.draft.get(("pki", "ca-key")) is not None
+
+    def _own(self) -> Iterable[Any]:
+        yield Field(
+            ("pki", "ca"),
+            N_("CA file"),
+            self.draft.get(("pki", "ca")),
+            help=N_("PEM, on this machine: your CA and those above it, up to the root."),
+        )
+        yield Field(
+            ("pki", "ca-key"),
+            N_("Its key"),
+            self.draft.get(("pki", "ca-key")),
+            help=N_("PEM, on this machine. Without it: k3s-tui pki csr, then k3s-tui pki import."),
+        )
+        if self._signs:
+            yield SecretField(
+                ("pki", "ca-key-passphrase"),
+                N_("Its passphrase"),
+                self.draft,
+                made=False,
+                needless=N_("the key has none"),
+                help=N_("What the key file is encrypted with."),
+            )
+
+    def _lives(self) -> Iterable[Any]:
         yield Field(
             ("pki", "leaf-days"),
             N_("Certificate days"),
@@ -68,29 +153,16 @@ class CertificatesScreen(StepScreen):
             placeholder=N_("a third of their days"),
             help=N_("A run within these last days renews a certificate."),
         )
-        yield Field(
-            ("pki", "ca-days"),
-            N_("Authority's days"),
-            self.draft.get(("pki", "ca-days")),
-            kind="number",
-            default=3650,
-            help=N_("Of a new authority: 365 to 7300. One that is there keeps its end."),
-        )
-        yield ModeField(
-            ("pki", "mode"),
-            N_("Certificates"),
-            self.draft.get(("pki", "mode")),
-            works=("managed", N_("from an authority of this cluster's own")),
-            later=[("bring-your-own", N_("bring your own"))],
-        )
 
     def buttons(self) -> Iterable[Button]:
+        if self._is_elsewhere:
+            return
         yield Button(_("Name …"), id="rename", compact=True)
         yield Button(_("Export …"), id="export", compact=True)
 
     def on_mount(self) -> None:
         self.look()
-        if not self.first:
+        if not self.first and not self._is_elsewhere:
             self.query_one(OptionList).focus()
 
     def commands(self) -> Iterable[SystemCommand]:
@@ -101,12 +173,23 @@ class CertificatesScreen(StepScreen):
     def changed(self) -> None:
         self.look()
 
+    @on(DescendantBlur)
+    def _ask_anew(self) -> None:
+        """With a key there is more to ask; not at every letter of its path."""
+        if not self._is_elsewhere and self._asked != self._signs:
+            self._asked = self._signs
+            self.draft.settle()
+            at = next((f.place for f in self.query(Field) if f.has_focus_within), None)
+            self.wizard.go(self.step.id, at or ("pki", "ca-key"))
+
     def look(self) -> None:
         """What will be issued by the draft as it is now."""
         self._take(reviewed.certificates(self.draft, self.now, self.wizard.plan))
 
     def _take(self, found: tuple[Certificate, ...]) -> None:
         self.found = found
+        if self._is_elsewhere:
+            return
         self._draw_list()
         self._draw_review()
         self._draw_detail()
@@ -115,7 +198,8 @@ class CertificatesScreen(StepScreen):
         changed = reviewed.stale(self.draft, self.found)
         labels = []
         for certificate in self.found:
-            wrong = certificate.refused or certificate.there_matches is False
+            failed = any(check.result == "failed" for check in certificate.checks)
+            wrong = certificate.refused or failed or certificate.there_matches is False
             if wrong:
                 state = "problem"
             elif certificate.id in changed:
@@ -159,6 +243,8 @@ class CertificatesScreen(StepScreen):
     @property
     def chosen(self) -> Certificate | None:
         """The one under the cursor."""
+        if self._is_elsewhere:
+            return None
         at = self.query_one(OptionList).highlighted
         return self.found[at] if at is not None and at < len(self.found) else None
 
@@ -178,6 +264,8 @@ class CertificatesScreen(StepScreen):
     @on(Button.Pressed, "#rename")
     def action_rename(self) -> None:
         """To the setting that the common name follows."""
+        if self._is_elsewhere:
+            return
         certificate = self.chosen
         client = certificate is not None and certificate.role == "server-client"
         self.wizard.visited.add("datastore")
@@ -199,7 +287,11 @@ class CertificatesScreen(StepScreen):
         pem = export(certificate)
         if pem is not None:
             self._export(certificate, pem)
-        elif certificate.role == "ca" and secrets_file(self.draft.path).exists():
+        elif (
+            certificate.role == "ca"
+            and not certificate.given
+            and secrets_file(self.draft.path).exists()
+        ):
             self.open_store()
         else:
             told = _(

@@ -123,6 +123,7 @@ class DatastoreScreen(StepScreen):
             ("datastore", "password"),
             N_("Password"),
             draft,
+            made=draft.get(("datastore", "mode"), "managed") == "managed",
             help=N_(
                 "The servers log in with it and with their certificate. Nobody has to know it."
             ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from k3s_tui.pki.checks import Code
 from k3s_tui.procedure.certificates import Certificate, Place, life
 from k3s_tui.tui import glyphs
 from k3s_tui.tui.language import N_, _, ngettext
@@ -30,6 +31,31 @@ _FILES = {
 _SETTINGS = {
     "datastore.user": N_("the database user"),
     "datastore.hostname": N_("the datastore's host name"),
+}
+
+
+_CHECKS: dict[Code, str] = {
+    "ca-unreadable": N_("readable"),
+    "ca-not-a-ca": N_("CA certificates alone"),
+    "ca-no-root": N_("complete up to the root"),
+    "ca-time": N_("valid now"),
+    "ca-key-unreadable": N_("the key is readable"),
+    "ca-key-mismatch": N_("the key is the CA's"),
+    "unreadable": N_("readable"),
+    "leaf-first": N_("one leaf, and it comes first"),
+    "is-ca": N_("no CA itself"),
+    "chain": N_("signed by that CA"),
+    "time": N_("valid now"),
+    "ends-soon": N_("valid for 30 days yet"),
+    "names": N_("names the host"),
+    "common-name": N_("names the database user"),
+    "usage": N_("for this use"),
+    "algorithm": N_("kind of key"),
+    "key-mismatch": N_("fits its key"),
+    "used-twice": N_("used in one role"),
+    "weak-hash": N_("signature"),
+    "long-lived": N_("life"),
+    "no-authority-key": N_("names the CA's key"),
 }
 
 
@@ -63,9 +89,11 @@ def rows(certificate: Certificate, now: datetime) -> Iterator[Row]:
     there = certificate.there if certificate.kept else None
     shown = there or certificate
     yield Row(title(certificate))
+    yield from _checks(certificate)
     yield Row(_("State"), *_state(certificate))
     if certificate.refused:
-        yield Row("", _("cannot be issued: {why}").format(why=certificate.refused), "problem")
+        told = _("cannot be used: {why}") if certificate.given else _("cannot be issued: {why}")
+        yield Row("", told.format(why=certificate.refused), "problem")
     yield Row(_("Subject"), shown.subject or "-")
     if certificate.setting:
         yield Row("", *_match(certificate))
@@ -83,7 +111,21 @@ def rows(certificate: Certificate, now: datetime) -> Iterator[Row]:
     yield Row(_("Replaces"), _replaces(certificate))
 
 
+def _checks(certificate: Certificate) -> Iterator[Row]:
+    """Of what was brought, by the names that `k3s-tui pki import` uses too."""
+    results = {"ok": _("ok"), "warning": _("warning"), "failed": _("failed")}
+    states = {"ok": "ok", "warning": "warning", "failed": "problem"}
+    for at, check in enumerate(certificate.checks):
+        fix = f". {check.fix}" if check.fix else ""
+        told = f"{_(_CHECKS[check.code])}: {results[check.result]}: {check.text}{fix}"
+        yield Row("" if at else _("Checks"), told, states[check.result])
+
+
 def _state(certificate: Certificate) -> tuple[str, str]:
+    if certificate.given and certificate.there is None:
+        return _("has not come yet"), "pending"
+    if certificate.given:
+        return _("brought by you"), "ok"
     if certificate.kept:
         return _("is there, and stays"), "ok"
     if certificate.objections:
@@ -121,6 +163,8 @@ def _names(certificate: Certificate) -> str:
 
 def _key(certificate: Certificate) -> str:
     shown = certificate.there if certificate.there and certificate.kept else certificate
+    if certificate.role == "ca" and certificate.given:
+        return shown.key_type
     if certificate.role == "ca":
         return f"{shown.key_type}; {_('made here, kept encrypted in the store')}"
     where = _("made on {host}, and never leaves it").format(host=certificate.host or "-")
