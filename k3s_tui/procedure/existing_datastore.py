@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,8 +12,10 @@ from k3s_tui.core.secret import Secret
 from k3s_tui.engine.graph import Steps
 from k3s_tui.pki.authority import Authority, KeyPair
 from k3s_tui.pki.profiles import datastore_client
+from k3s_tui.procedure.database_files import DatabaseFiles
 from k3s_tui.procedure.datastore_client import Client, same
 from k3s_tui.procedure.site import Site, host
+from k3s_tui.profile.model import Profile
 from k3s_tui.resources.block import Block
 from k3s_tui.resources.file import File
 from k3s_tui.resources.k3s import config
@@ -124,14 +127,21 @@ def _refusals(site: Site, name: str) -> tuple[Refusal, ...]:
 
 
 def _login(site: Site, issue: Callable[[], KeyPair] | None = None) -> Login:
-    wanted = site.profile.datastore
-    pair = site.database_files.pair
+    password = site.credentials.datastore_password
+    login = login_by(site.profile, site.database_files, password)
+    return login if issue is None else replace(login, issue=issue)
+
+
+def login_by(profile: Profile, files: DatabaseFiles, password: Secret) -> Login:
+    """The login that K3s will do, with the certificate that the database's operator gave."""
+    wanted = profile.datastore
+    pair = files.pair
     return Login(
         hostname=wanted.hostname,
         port=wanted.port,
         database=wanted.database,
         user=wanted.user,
-        password=site.credentials.datastore_password,
-        ca_pem=site.database_files.ca_pem,
-        issue=issue or ((lambda: pair) if pair else None),
+        password=password,
+        ca_pem=files.ca_pem,
+        issue=(lambda: pair) if pair else None,
     )

@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from k3s_tui.core.ask import Ask
+from k3s_tui.core.contract import Hands
 from k3s_tui.core.errors import (
     CredentialsError,
     HostKeyUnknown,
@@ -23,8 +24,10 @@ from k3s_tui.core.errors import (
     Refused,
     SudoDenied,
 )
+from k3s_tui.core.events import AnyEvent
 from k3s_tui.core.secret import Secret
 from k3s_tui.core.system import explained
+from k3s_tui.engine.hands import StepHands
 from k3s_tui.hosts import hostkeys
 from k3s_tui.hosts.facts import Facts
 from k3s_tui.hosts.facts_script import facts_script
@@ -38,6 +41,7 @@ from k3s_tui.profile import lockfile
 from k3s_tui.profile.model import Profile
 from k3s_tui.profile.neighbours import lock_file
 
+T = TypeVar("T")
 Severity: TypeAlias = Literal["note", "warning", "error"]
 State: TypeAlias = Literal["ready", "unknown-key", "failed"]
 Sudo: TypeAlias = Literal["root", "passwordless", "password", "denied"]
@@ -140,6 +144,28 @@ class Prober:
             if known is None:
                 raise
             return self._failed(name, known)
+        finally:
+            self._running.discard(task)
+
+    async def ask(self, name: str, question: Callable[[Hands], Awaitable[T]]) -> T:
+        """Connect to a host of the profile, and let `question` look through it.
+
+        Raises OperatorError, HostKeyUnknown for a key that was not confirmed yet.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        self._running.add(task)
+        try:
+            kept = await asyncio.to_thread(lockfile.load, lock_file(self._path))
+            self._learn(kept.host_keys)
+            async with self._connector() as connector:
+                transport, _ = await self._connect(connector, name)
+                try:
+                    return await question(StepHands(transport, "", _unheard))
+                finally:
+                    await transport.close()
+        except OSError as error:
+            raise explained(error) or error from None
         finally:
             self._running.discard(task)
 
@@ -287,6 +313,10 @@ def matches(pasted: str, key: str) -> bool:
         or _after(word, "MD5:").replace(":", "").lower() == md5
         for word in pasted.split()
     )
+
+
+def _unheard(_: AnyEvent) -> None:
+    """A question before there is a run is nobody's record."""
 
 
 def _after(word: str, prefix: str) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from k3s_tui.core.errors import CredentialsError, Interrupted
 from k3s_tui.engine.plan import Plan
@@ -19,7 +21,12 @@ from k3s_tui.tui.draft import Draft
 from k3s_tui.tui.language import _
 
 if TYPE_CHECKING:
+    from k3s_tui.procedure.proving import Proved
     from k3s_tui.tui.ask import DialogAsk
+
+
+Prover: TypeAlias = "Callable[[str], Awaitable[Proved]]"
+"""Takes a server's name."""
 
 
 class Backend(Protocol):
@@ -36,6 +43,14 @@ class Backend(Protocol):
 
     async def prober(self, draft: Draft) -> Prober | None:
         """Who looks at single hosts of an unfinished draft; None when there are no hosts.
+
+        Raises OperatorError when a secret that it needs cannot be had.
+        """
+        ...
+
+    async def prover(self, draft: Draft) -> Prover | None:
+        """Who logs in to a datastore that is somebody else's, from one server at a time; None when
+        there are no hosts.
 
         Raises OperatorError when a secret that it needs cannot be had.
         """
@@ -88,6 +103,17 @@ class Engine:
             self._prober = Prober(profile, draft.path, self._ask)
         self._prober.use(profile, draft.path, sudo)
         return self._prober
+
+    async def prover(self, draft: Draft) -> Prover:
+        # Loaded late: it brings all of the cryptography along, and most drafts need none of it.
+        from k3s_tui.procedure.proving import prove
+
+        profile = draft.checked.profile
+        reference = profile.datastore.password
+        assert reference is not None, "the rules see to it"
+        typed = draft.secrets.get(reference.rest) if reference.scheme == "store" else None
+        password = typed or await self._secrets.resolve(reference, "datastore.password")
+        return partial(prove, await self.prober(draft), profile, draft.path, password)
 
     async def plan(self, profile: Profile) -> Plan:
         return await self._controller(profile).plan()

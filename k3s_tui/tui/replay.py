@@ -47,6 +47,9 @@ class Recorded:
     async def prepare(self, draft: Draft) -> Profile:
         return draft.checked.profile
 
+    async def prover(self, draft: Draft) -> None:
+        return None
+
     async def prober(self, draft: Draft) -> None:
         """A recording has no hosts."""
 

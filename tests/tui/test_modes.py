@@ -116,7 +116,7 @@ async def test_a_database_that_is_there(folder: Path, size: tuple[int, int]) -> 
         await fill(user, ("datastore", "ca"), "database-ca.pem")
         user.wizard.draft.drop_host("postgres")
         assert user.wizard.draft.valid
-        shown = user.wizard.screen.query_one(Rows).rows
+        shown = user.wizard.screen.query_one("#written", Rows).rows
         assert not [row for row in shown if "pg_hba" in row.text]
         assert any("datastore-endpoint" in row.text for row in shown)
         await choose(user, "MySQL or MariaDB", "datastore", "engine")

@@ -51,6 +51,7 @@ select json_build_object(
         group by 1, 2, 3) others));
 """
 
+
 @dataclass(frozen=True)
 class ForeignSession:
     """Sessions of one kind that are not K3s's; `client` is an address, or `local`."""

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from textual.widgets import Static
+from textual import on
+from textual.app import SystemCommand
+from textual.widgets import Button, Static
+from textual.worker import Worker, WorkerState
 
+from k3s_tui.core.errors import OperatorError
 from k3s_tui.procedure import written
 from k3s_tui.procedure.written import Written
 from k3s_tui.profile.model import PORTS, Profile
 from k3s_tui.tui.language import N_, _
+from k3s_tui.tui.problems import tell
 from k3s_tui.tui.screens.step import StepScreen
+from k3s_tui.tui.text import plain
 from k3s_tui.tui.widgets.field import Field
 from k3s_tui.tui.widgets.rows import Row, Rows
 from k3s_tui.tui.widgets.secret_field import SecretField
+
+if TYPE_CHECKING:
+    from k3s_tui.procedure.proving import Proved
+
+_OF_THE_LOGIN = (("datastore",), ("ssh",), ("hosts",))
+"""Parts of the profile that must be right before a login can be tried."""
 
 
 class DatastoreScreen(StepScreen):
@@ -23,6 +36,9 @@ class DatastoreScreen(StepScreen):
         "in over mutual TLS; nobody else may. A database that is there already is never changed: "
         "the review logs in from every server. With etcd, no database is needed at all."
     )
+
+    _proved: dict[str, Proved | None]
+    """By server; None while it is tried."""
 
     def body(self) -> Iterable[Any]:
         draft = self.draft
@@ -48,6 +64,7 @@ class DatastoreScreen(StepScreen):
             yield from self._login()
         if mode == "existing":
             yield from self._files()
+            yield Rows(id="proofs")
         yield Static(_("What will be written"), classes="heading")
         yield Rows(id="written")
 
@@ -150,11 +167,82 @@ class DatastoreScreen(StepScreen):
             help=N_("PEM, on this machine: the key of that certificate."),
         )
 
+    def buttons(self) -> Iterable[Button]:
+        if self._is_existing:
+            yield Button(_("Try the login"), id="prove", compact=True)
+
+    def commands(self) -> Iterable[SystemCommand]:
+        if self._is_existing:
+            yield SystemCommand(_("Try the login from every server"), "", self.action_prove)
+
+    @property
+    def _is_existing(self) -> bool:
+        mode: object = self.draft.get(("datastore", "mode"))
+        return mode == "existing"
+
+    @on(Button.Pressed, "#prove")
+    def action_prove(self) -> None:
+        """Log in from every server, and change nothing."""
+        errors = [p for p in self.draft.problems() if p.severity == "error"]
+        wrong = [p for p in errors if p.path[:1] in _OF_THE_LOGIN]
+        if wrong:
+            self.show_problems()
+            self.notify(plain(tell(wrong[0])).plain, severity="error", markup=False)
+            return
+        self.run_worker(self._prove(), group="proofs", exclusive=True, exit_on_error=False)
+
+    async def _prove(self) -> None:
+        """From all servers side by side; another try, or leaving, ends it."""
+        try:
+            prover = await self.wizard.backend.prover(self.draft)
+        except OperatorError as error:
+            told = f"{error}. {error.hint}" if error.hint else str(error)
+            self.notify(told, severity="error", markup=False)
+            return
+        if prover is None:
+            self.notify(_("A recording has no hosts to probe."), markup=False)
+            return
+        servers = list(self.draft.checked.profile.servers)
+        self._proved = dict.fromkeys(servers)
+        self._draw_proofs()
+
+        async def ask(name: str) -> None:
+            self._proved[name] = await prover(name)
+            self._draw_proofs()
+
+        await asyncio.gather(*map(ask, servers))
+
+    def _draw_proofs(self) -> None:
+        rows = [row for name, proved in self._proved.items() for row in _of(name, proved)]
+        self.query_one("#proofs", Rows).update(rows)
+
+    @on(Worker.StateChanged)
+    def _tell_bug(self, event: Worker.StateChanged) -> None:
+        if event.state is WorkerState.ERROR:
+            told = _("The probe failed: {error}").format(error=repr(event.worker.error))
+            self.notify(told, severity="error", markup=False)
+
     def on_mount(self) -> None:
         self.changed()
 
     def changed(self) -> None:
         self.query_one("#written", Rows).update(list(_preview(self.draft.checked.profile)))
+
+
+def _of(name: str, proved: Proved | None) -> Iterator[Row]:
+    """A server's row, and why and what to try below it."""
+    if proved is None:
+        yield Row(name, _("logging in …"), "running")
+        return
+    problem = proved.problem
+    if problem is None or problem.warning:
+        told = _("let in, by {tls}, from {address}")
+        yield Row(name, told.format(tls=proved.tls or "-", address=proved.address or "-"), "ok")
+    if problem is not None:
+        state = "warning" if problem.warning else "problem"
+        yield Row("" if problem.warning else name, problem.text, state)
+        if problem.hint:
+            yield Row("", problem.hint)
 
 
 def _preview(profile: Profile) -> Iterator[Row]:
