@@ -101,9 +101,9 @@ STATE = ("datastore", "mode")
 async def test_a_database_that_is_there(folder: Path, size: tuple[int, int]) -> None:
     async with operator(folder, how_to(folder), size) as user:
         await go(user, "datastore")
-        assert ("datastore", "ca") not in places(user)
+        assert ("datastore", "client-key") not in places(user)
         await choose(user, "a database that is there already", *STATE)
-        await user.until(lambda: ("datastore", "ca") in places(user), "asked anew")
+        await user.until(lambda: ("datastore", "client-key") in places(user), "asked anew")
         await user.until(lambda: field(user, *STATE).has_focus_within, "the focus stays")
         problems = {(problem.code, problem.path) for problem in user.wizard.draft.problems()}
         assert problems == {
@@ -135,3 +135,24 @@ async def test_etcd_needs_no_database(folder: Path) -> None:
         await choose(user, "PostgreSQL, set up by k3s-tui", *STATE)
         await user.until(lambda: ("datastore", "user") in places(user), "asked anew")
         assert user.wizard.draft.valid
+
+
+@pytest.mark.parametrize("size", [(60, 15), (80, 24), (120, 40)])
+async def test_a_postgresql_that_runs_there(folder: Path, size: tuple[int, int]) -> None:
+    """It is joined, or a second one is made beside it, on a port of its own."""
+    cluster = ("datastore", "cluster")
+    path = how_to(folder)
+    path.write_text(path.read_text().replace("port = 5432", "#port = 5432"))
+    async with operator(folder, path, size) as user:
+        await go(user, "datastore")
+        await fill(user, ("datastore", "ca"), "their-ca.pem")
+        assert user.wizard.draft.valid
+        await choose(user, "leave it, and make a second one on that port", *cluster)
+        await user.until(lambda: ("datastore", "ca") not in places(user), "asked anew")
+        assert user.wizard.draft.get(("datastore", "ca")) is None
+        assert [p.path for p in user.wizard.draft.problems()] == [("datastore", "port")]
+        await fill(user, ("datastore", "port"), "5433")
+        assert user.wizard.draft.valid
+        await choose(user, "join it; others keep what they have", *cluster)
+        await user.until(lambda: ("datastore", "ca") in places(user), "asked anew")
+        assert user.wizard.draft.get(("datastore", "ca")) == "their-ca.pem"

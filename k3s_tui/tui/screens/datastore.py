@@ -62,6 +62,8 @@ class DatastoreScreen(StepScreen):
         if mode != "embedded":
             yield from self._where()
             yield from self._login()
+        if mode == "managed":
+            yield from self._adopted()
         if mode == "existing":
             yield from self._files()
             yield Rows(id="proofs")
@@ -145,6 +147,31 @@ class DatastoreScreen(StepScreen):
                 "The servers log in with it and with their certificate. Nobody has to know it."
             ),
         )
+
+    def _adopted(self) -> Iterable[Any]:
+        """For a host that has a PostgreSQL for others already."""
+        draft = self.draft
+        cluster = draft.get(("datastore", "cluster"), "adopt")
+        yield Field(
+            ("datastore", "cluster"),
+            N_("If one runs there"),
+            draft.get(("datastore", "cluster")),
+            kind="choice",
+            choices=(
+                ("adopt", N_("join it; others keep what they have")),
+                ("own", N_("leave it, and make a second one on that port")),
+            ),
+            default="adopt",
+            decides=True,
+            help=N_("A bare host gets a PostgreSQL of its own in either case."),
+        )
+        if cluster != "own":
+            yield Field(
+                ("datastore", "ca"),
+                N_("CA of its own"),
+                draft.get(("datastore", "ca")),
+                help=N_("PEM, on this machine, if one runs there with a certificate of a CA."),
+            )
 
     def _files(self) -> Iterable[Any]:
         draft = self.draft

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from itertools import chain
+from pathlib import Path
 
 from rich.cells import cell_len
 
+from k3s_tui import profile
+from k3s_tui.tui.problems import KINDS
 from k3s_tui.tui.steps import STEPS
 from k3s_tui.tui.widgets.step_bar import NARROWEST
 from tests.tui import catalogue
@@ -62,3 +66,15 @@ def test_the_step_bar_fits_80_columns() -> None:
     for titles in (tabs, chinese):
         # A mark, a number and a blank before each, a blank after; the current one has brackets.
         assert sum(cell_len(title) + 4 for title in titles) + 1 <= NARROWEST
+
+
+def test_every_kind_of_problem_has_words() -> None:
+    """A new rule's code is told in every language."""
+    codes = set()
+    for path in Path(profile.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "ProfileProblem":
+                code = node.args[0]
+                codes |= {code.value} if isinstance(code, ast.Constant) else set()
+    assert {"missing-key", "even-servers", "one-family"} <= codes
+    assert not codes - KINDS.keys()
