@@ -40,6 +40,11 @@ PASSPHRASE = click.option(
 )
 
 
+RESTART = click.option(
+    "--allow-restart", is_flag=True, help="PostgreSQL may end sessions of others, to restart."
+)
+
+
 def hosts_options(command: Any) -> Any:
     """The flags of every command that connects."""
     for option in (
@@ -146,6 +151,7 @@ def check(profile: Path) -> int:
 @cli.command()
 @PROFILE
 @hosts_options
+@RESTART
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 10 when something would change.")
 def plan(profile: Path, detailed_exitcode: bool, **flags: Any) -> int:
     """Look at every host and say what apply would change."""
@@ -157,6 +163,7 @@ def plan(profile: Path, detailed_exitcode: bool, **flags: Any) -> int:
 @cli.command()
 @PROFILE
 @hosts_options
+@RESTART
 @click.option("--yes", is_flag=True, help="Do not ask before changing hosts.")
 def apply(profile: Path, yes: bool, **flags: Any) -> int:
     """Make the hosts what the profile wants, and verify it.  Run again to resume."""
@@ -292,6 +299,7 @@ def _options(profile: Path, flags: dict[str, Any]) -> Options:
         accept_host_keys=flags["accept_host_key"],
         passphrase_file=flags["passphrase_file"],
         only=tuple(flags["only"]),
+        allow_restart=flags.get("allow_restart", False),
     )
 
 

@@ -23,6 +23,10 @@ class PostgresLayout:
     psql: str = "runuser -u postgres -- psql -XAtq"
     """Command that talks to the cluster as its superuser; SQL comes on standard input."""
     user: str = "postgres"
+    second: str = ""
+    """sh that makes one more cluster, NAME PORT being its arguments; '' where none can be made."""
+    second_unit: str = ""
+    """sh that prints the unit of the cluster NAME."""
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,19 @@ if [ -z "$(pg_lsclusters -h)" ]; then
 fi
 """
 
+_SECOND = """\
+version=$(ls /usr/lib/postgresql | sort -rn | head -n 1)
+pg_createcluster "$version" "$1" --port "$2"
+"""
+
+_SECOND_UNIT = """\
+pg_lsclusters -h 2>/dev/null | sort -rn | while read -r version name rest; do
+    [ "$name" = "$1" ] || continue
+    echo "postgresql@$version-$name.service"
+    break
+done
+"""
+
 DEBIAN = Family(
     name="Debian",
     ids=frozenset({"debian", "ubuntu"}),
@@ -59,7 +72,7 @@ DEBIAN = Family(
     },
     installed=_INSTALLED,
     install=_INSTALL,
-    postgres=PostgresLayout(unit=_UNIT, initdb=_INITDB),
+    postgres=PostgresLayout(unit=_UNIT, initdb=_INITDB, second=_SECOND, second_unit=_SECOND_UNIT),
     nginx=NginxLayout(
         user="www-data", load_stream="include /etc/nginx/modules-enabled/*-mod-stream.conf;"
     ),

@@ -69,6 +69,7 @@ async def _confirm(current: Session, found: Plan) -> None:
 
 def _resume(options: Options, *, yes: bool) -> str:
     more = ["--yes"] if yes else []
+    more += ["--allow-restart"] if options.allow_restart else []
     more += [f"--only={pattern}" for pattern in options.only]
     return f"run again to resume: {_command('apply', options, *more)}"
 

@@ -37,6 +37,7 @@ class Options:
     accept_host_keys: bool = False
     passphrase_file: Path | None = None
     only: tuple[str, ...] = ()
+    allow_restart: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Session:
             identity=self.recording.identity if locked else None,
             accept_host_keys=self.options.accept_host_keys,
             only=self.options.only,
+            allow_restart=self.options.allow_restart,
         )
         resolver = Resolver(
             self.options.profile, self.ask, passphrase_file=self.options.passphrase_file

@@ -26,9 +26,9 @@ NO_FILES = DatabaseFiles()
 
 
 def read(profile: Profile, profile_path: Path) -> DatabaseFiles:
-    """Nothing but for an existing datastore.  Raises CredentialsError, which names the setting."""
+    """Nothing where the profile names none.  Raises CredentialsError, which names the setting."""
     wanted = profile.datastore
-    if wanted.mode != "existing" or wanted.ca is None:
+    if wanted.mode == "embedded" or wanted.ca is None:
         return NO_FILES
     folder = profile_path.parent
     ca = _certificates(folder, wanted.ca, "datastore.ca")

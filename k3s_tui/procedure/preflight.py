@@ -15,6 +15,7 @@ from k3s_tui.core.contract import Hands, Probe, Problem, Step
 from k3s_tui.core.errors import Refused
 from k3s_tui.families import Role
 from k3s_tui.hosts.facts import Facts
+from k3s_tui.procedure import adoption
 from k3s_tui.procedure.clocks import clock
 from k3s_tui.procedure.embedded import founder
 from k3s_tui.procedure.networks import lasting_addresses, routes, same_families
@@ -304,6 +305,21 @@ def datastore_port(site: Site, name: str) -> Problem | None:
     return _port(site.profile.datastore.port, site, name, "postgres")
 
 
+def adopted(site: Site, name: str) -> Problem | None:
+    wanted = site.profile.datastore
+    if wanted.cluster == "own" and not site.family(name).postgres.second:
+        return stop(
+            "k3s-tui makes a second PostgreSQL cluster on Debian and its descendants only",
+            "name another host as the datastore, or make one by hand and use it with"
+            ' mode = "existing"',
+        )
+    return adoption.objection(site.profile, site.adoption, site.database_files.ca_pem)
+
+
+def restart(site: Site, name: str) -> Problem | None:
+    return adoption.restart(site.adoption, site.addresses(name), site.allow_restart)
+
+
 def balancer_port(site: Site, name: str) -> Problem | None:
     return _port(site.profile.loadbalancer.port, site, name, "nginx")
 
@@ -364,6 +380,8 @@ RULES: tuple[tuple[str, frozenset[str], Rule], ...] = (
     ("ports", _K3S, k3s_ports),
     ("founder", frozenset({"server"}), founder),
     ("datastore-port", frozenset({"datastore"}), datastore_port),
+    ("adoption", frozenset({"datastore"}), adopted),
+    ("restart", frozenset({"datastore"}), restart),
     ("loadbalancer-port", frozenset({"loadbalancer"}), balancer_port),
 )
 """Check, roles it concerns (all when empty), rule."""

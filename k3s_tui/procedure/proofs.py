@@ -35,7 +35,7 @@ def login(site: Site, name: str, *, user: str = "", authority: Authority | None 
         database=wanted.database,
         user=wanted.user,
         password=site.credentials.datastore_password,
-        ca_pem=site.authority.ca_pem,
+        ca_pem=site.datastore_ca,
         issue=_short_lived(signing, user or wanted.user, name) if signing.signs else None,
         own=None if signing.signs else OwnPair(FILES.ca, FILES.certificate, FILES.key),
     )
@@ -58,7 +58,10 @@ def deployed_pair(site: Site, name: str, files: DatastoreFiles, needs: Steps) ->
     return Step(
         f"{name}/servers/datastore-files",
         host(name),
-        DeployedPair(files.ca, files.certificate, files.key, wanted.hostname, wanted.port),
+        DeployedPair(
+            *(files.ca, files.certificate, files.key, wanted.hostname, wanted.port),
+            signer=site.authority.ca_pem if site.kept else "",
+        ),
         needs,
         within=60,
     )

@@ -66,7 +66,7 @@ def managed_client(
     ca = Step(
         f"{name}/servers/datastore-ca",
         here,
-        File(FILES.ca, site.authority.ca_pem, folder_mode="0700"),
+        File(FILES.ca, site.datastore_ca, folder_mode="0700"),
     )
     certificate = Step(
         f"{name}/servers/certificate",

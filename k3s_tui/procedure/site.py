@@ -13,7 +13,9 @@ from k3s_tui.core.errors import Refused
 from k3s_tui.core.secret import Secret
 from k3s_tui.families import Family, family_of
 from k3s_tui.hosts.facts import Facts
+from k3s_tui.pki.adopt import Kept
 from k3s_tui.pki.authority import Authority
+from k3s_tui.procedure.adoption import Adoption
 from k3s_tui.procedure.database_files import NO_FILES, DatabaseFiles
 from k3s_tui.profile.model import Profile
 from k3s_tui.resources.given_certificate import Leaf
@@ -37,7 +39,8 @@ class Site:
     (`install.sh`, `k3s-amd64`) for the profile's version, empty before the first run.
     `pinned` are the names whose host keys were recorded, jump hosts among them.  `authority` is
     empty where no CA of ours signs for the datastore.  `leaves` were signed elsewhere, by their
-    names in `own_pki`.
+    names in `own_pki`.  `adoption` is what was found of a PostgreSQL that runs already on the
+    datastore's host; `allow_restart`: it may be restarted under the sessions of others.
     """
 
     profile: Profile
@@ -49,7 +52,20 @@ class Site:
     recorded: Mapping[str, str]
     pinned: frozenset[str] = frozenset()
     database_files: DatabaseFiles = NO_FILES
+    adoption: Adoption | None = None
+    allow_restart: bool = False
     leaves: Mapping[str, Leaf] = field(default_factory=dict)
+
+    @property
+    def kept(self) -> Kept | None:
+        """A certificate of PostgreSQL's own that stays."""
+        found = self.adoption.certificate if self.adoption else None
+        return found if isinstance(found, Kept) else None
+
+    @property
+    def datastore_ca(self) -> str:
+        """The CA (PEM) by which servers know PostgreSQL: ours, unless it has a certificate."""
+        return self.kept.ca_pem if self.kept else self.authority.ca_pem
 
     @property
     def has_hosts_entry(self) -> bool:

@@ -28,6 +28,8 @@ class DeployedPair:
 
     Under TLS 1.3 the client is done before the server has judged the client's certificate, so
     this does not show that a login is let in; `DsnProof` does.
+
+    `signer` (PEM) is the CA of the clients, where the one in `ca` signed PostgreSQL's alone.
     """
 
     ca: str
@@ -35,6 +37,7 @@ class DeployedPair:
     key: str
     hostname: str
     port: int
+    signer: str = ""
 
     def probe(self) -> Probe[PairState]:
         ca, certificate, key = quote(self.ca), quote(self.certificate), quote(self.key)
@@ -44,7 +47,7 @@ class DeployedPair:
 of_key=$(openssl pkey -in {key} -pubout)
 of_certificate=$(openssl x509 -in {certificate} -noout -pubkey)
 [ -n "$of_key" ] && [ "$of_key" = "$of_certificate" ] && echo matches
-openssl verify -purpose sslclient -CAfile {ca} {certificate} >/dev/null && echo chain
+{self._verify()} && echo chain
 [ "$(stat -L -c %a {key})" = 600 ] && echo private
 said=$(timeout 10 openssl s_client -starttls postgres -connect {where} -CAfile {ca} \\
     -cert {certificate} -key {key} -verify_hostname {quote(self.hostname)} \\
@@ -54,11 +57,19 @@ printf 'said %s\\n' "$(printf '%s' "$said" | grep -i error | tail -n 1)"
             _parse,
         )
 
+    def _verify(self) -> str:
+        verify = "openssl verify -purpose sslclient -CAfile"
+        of = f"{quote(self.certificate)} >/dev/null"
+        if not self.signer:
+            return f"{verify} {quote(self.ca)} {of}"
+        return f"printf %s {quote(self.signer)} | {verify} /dev/stdin {of}"
+
     def diff(self, now: PairState) -> Problem | None:
         if not now.matches:
             return Problem(f"{self.key} does not belong to {self.certificate}")
         if not now.chain:
-            return Problem(f"{self.certificate} is not signed by {self.ca} for a client")
+            signer = "the cluster's CA" if self.signer else self.ca
+            return Problem(f"{self.certificate} is not signed by {signer} for a client")
         if not now.private:
             return Problem(f"{self.key} can be read by others than root", f"chmod 600 {self.key}")
         if not now.served:

@@ -19,6 +19,9 @@ from k3s_tui.resources.postgres.settings_script import Tls
 
 DROP_IN = "conf.d/90-k3s-tui.conf"
 
+SNAKEOIL = "/etc/ssl/certs/ssl-cert-snakeoil.pem"
+"""What Debian has every new cluster show: signed by itself, for the host's name at installation."""
+
 _LOOK = """
 select json_build_object(
     'running', (select json_object_agg(name, setting) from pg_settings
@@ -78,6 +81,8 @@ class Settings:
     `addresses` are the datastore's own, or '*'.  `restart` is sh that restarts the server.
     `inputs` is a digest of what the TLS files hold, so that their change shows in the plan.
     `stamp` is the file that remembers what the server has loaded, `unit` names its journal.
+    `leave` are settings that others have decided and K3s can live with.  `unseen`: nobody could
+    look at this server before, so a certificate of its own may turn up here.
     """
 
     psql: Psql
@@ -89,6 +94,8 @@ class Settings:
     inputs: str = ""
     unit: str = "postgresql"
     stamp: str = "/var/lib/k3s-tui/loaded/postgres"
+    leave: frozenset[str] = frozenset()
+    unseen: bool = False
 
     @property
     def drop_in(self) -> str:
@@ -99,7 +106,7 @@ class Settings:
         running = now.running.get("listen_addresses", "")
         last = now.last("listen_addresses")
         strict = now.running.get("ssl_min_protocol_version") == "TLSv1.3"
-        return {
+        wanted = {
             "listen_addresses": listen.wanted(
                 self.addresses, running, last.value if last else running
             ),
@@ -113,6 +120,7 @@ class Settings:
             # The words of a refused login are how its cause is told, in every country.
             "lc_messages": "C",
         }
+        return {name: value for name, value in wanted.items() if name not in self.leave}
 
     def probe(self) -> Probe[SettingsState]:
         names = ",".join(self.wanted(SettingsState()))
@@ -173,13 +181,29 @@ class Settings:
         )
 
     def included(self, now: SettingsState) -> bool:
-        """Whether postgresql.conf reads our file: by itself, or with its whole folder."""
+        """Whether postgresql.conf reads our file: by itself, or with its whole folder.
+
+        With the folder alone, a file of others that is read after ours must not undo it.
+        """
         home = posixpath.dirname(self.config_file)
+        by_folder = False
         for kind, path in _INCLUDE.findall(now.includes):
             full = posixpath.normpath(posixpath.join(home, path))
-            if full == (posixpath.dirname(self.drop_in) if kind == "_dir" else self.drop_in):
+            if kind != "_dir" and full == self.drop_in:
                 return True
-        return False
+            if kind == "_dir" and full == posixpath.dirname(self.drop_in):
+                by_folder = True
+        return by_folder and not any(self._is_undone(now, name) for name in self.wanted(now))
+
+    def _is_undone(self, now: SettingsState, name: str) -> bool:
+        """Whether a file of the same folder says something else, later than ours."""
+        last = now.last(name)
+        return (
+            last is not None
+            and posixpath.dirname(last.file) == posixpath.dirname(self.drop_in)
+            and last.file > self.drop_in
+            and not self._serves(name, last.value)
+        )
 
     def _needs_restart(self, now: SettingsState) -> bool:
         return not self._serves("listen_addresses", now.running.get("listen_addresses"))
@@ -197,6 +221,14 @@ class Settings:
         return value == self.wanted(SettingsState())[name]
 
     def _obstacle(self, now: SettingsState) -> Problem | None:
+        for entry in now.entries if self.unseen else ():
+            theirs = entry.name in ("ssl_cert_file", "ssl_ca_file") and entry.file != self.drop_in
+            if theirs and entry.value not in ("", SNAKEOIL):
+                return Problem(
+                    f"this PostgreSQL has a certificate or CA of its own, {entry.value}, and did"
+                    " not run when it was looked at",
+                    "run again, now that it runs: such files are looked at first",
+                )
         for entry in now.entries:
             if entry.error and entry.file != self.drop_in:
                 return Problem(
@@ -218,7 +250,7 @@ class Settings:
                     f"ALTER SYSTEM has set {name} to '{last.value}', which wins over every file",
                     f'as postgres: psql -c "alter system reset {name}"',
                 )
-            if any(entry.file == self.drop_in for entry in now.entries):
+            if self.included(now) and any(entry.file == self.drop_in for entry in now.entries):
                 return Problem(
                     f"{last.file}:{last.line} sets {name} again after our {self.drop_in}",
                     f"take {name} out of {last.file}",

@@ -38,16 +38,17 @@ select json_build_object(
         select name, setting, 1000000 from pg_settings
         where name = any (string_to_array(:'names', ',')) and source = 'command line') lines),
     'databases', (select coalesce(json_agg(datname order by datname), '[]') from pg_database
-        where not datistemplate and datname not in ('postgres', :'database')),
+        where not datistemplate and datname not in ('postgres', :'ours')),
     'owns', (select coalesce(json_agg(datname order by datname), '[]') from pg_database
-        where pg_get_userbyid(datdba) = :'role' and datname <> :'database'),
-    'owner', (select pg_get_userbyid(datdba) from pg_database where datname = :'database'),
+        where pg_get_userbyid(datdba) = :'role' and datname <> :'ours'),
+    'owner', (select pg_get_userbyid(datdba) from pg_database where datname = :'ours'),
     'sessions', (select coalesce(json_agg(json_build_array(datname, usename, client, many)
             order by datname, usename, client), '[]') from (
-        select datname, usename, coalesce(host(client_addr), 'local') as client, count(*) as many
+        select coalesce(datname, 'replication') as datname, coalesce(usename, '') as usename,
+            coalesce(host(client_addr), 'local') as client, count(*) as many
         from pg_stat_activity
-        where backend_type = 'client backend' and pid <> pg_backend_pid()
-            and (datname, usename) is distinct from (:'database'::name, :'role'::name)
+        where backend_type in ('client backend', 'walsender') and pid <> pg_backend_pid()
+            and (datname, usename) is distinct from (:'ours'::name, :'role'::name)
         group by 1, 2, 3) others));
 """
 
@@ -98,11 +99,11 @@ class Standing:
 
 
 def look(psql: Psql, database: str, role: str) -> str:
-    """sh that asks; its output is for `parse`."""
-    ask = psql.run(_LOOK, names=",".join(NAMES), drop_in=DROP_IN, database=database, role=role)
+    """sh that asks; its output is for `parse`.  It fails when a server runs and does not answer."""
+    ask = psql.run(_LOOK, names=",".join(NAMES), drop_in=DROP_IN, ours=database, role=role)
     return f"""{AS_POSTGRES}
-command -v pg_isready >/dev/null 2>&1 || exit 0
-answer=$({ask} 2>/dev/null) || exit 0
+command -v pg_isready >/dev/null 2>&1 && {psql.ready()} || exit 0
+answer=$({ask}) || exit 1
 {_files(psql)}
 {field_line("answer", 'printf %s "$answer"')}
 {field_line("certificate", "file_of ssl_cert_file server.crt")}

@@ -1,0 +1,113 @@
+"""A server's certificate that is there already: can K3s trust it, and by which CA?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from k3s_tui.pki import checks
+from k3s_tui.pki.algorithms import UNREADABLE
+from k3s_tui.pki.checks import Checked
+from k3s_tui.pki.profiles import datastore_server
+
+Why: TypeAlias = Literal["unreadable", "self-signed", "ca-unknown", "unfit"]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """`ca_pem` leads from the certificate's issuer to a root, both included."""
+
+    ca_pem: str
+
+
+@dataclass(frozen=True)
+class Unfit:
+    """`text` begins with a verb: what is wrong with it.  `failed` are the checks behind it."""
+
+    why: Why
+    text: str
+    failed: tuple[Checked, ...] = ()
+
+
+def judged(
+    certificate_pem: str, hostname: str, known_pem: str, now: datetime, given_pem: str = ""
+) -> Kept | Unfit:
+    """`known_pem` are certificates among which its CA may be; `given_pem` are those that it is.
+
+    What stands behind the leaf in its own file counts as known.
+    """
+    try:
+        leaf, *chain = x509.load_pem_x509_certificates(certificate_pem.encode())
+    except UNREADABLE:
+        return Unfit("unreadable", "cannot be read as PEM")
+    if leaf.issuer == leaf.subject and not given_pem:
+        return Unfit("self-signed", "is signed by itself: no CA vouches for it")
+    known = certificates(given_pem) if given_pem else certificates(known_pem)
+    way = _way(leaf, [*chain, *known])
+    if way is None:
+        issuer = leaf.issuer.rfc4514_string()
+        return Unfit("ca-unknown", f"was signed by {issuer}, whose certificates are not all known")
+    ca_pem = pem(way)
+    found = checks.of_leaf(certificate_pem, datastore_server(hostname), ca_pem, now)
+    failed = tuple(
+        # What says nothing about its use is for every use, to Go and to OpenSSL.
+        check
+        for check in checks.failed(found)
+        if check.code != "usage" or _says_usage(leaf)
+    )
+    failed += checks.failed(checks.of_authority(ca_pem, now))
+    if failed:
+        return Unfit("unfit", f"is not fit: {'; '.join(check.text for check in failed)}", failed)
+    return Kept(ca_pem)
+
+
+def certificates(text: str) -> list[x509.Certificate]:
+    """All in a PEM text, without what is not a certificate; none where there is none."""
+    try:
+        return x509.load_pem_x509_certificates(text.encode()) if text else []
+    except UNREADABLE:
+        return []
+
+
+def pem(found: list[x509.Certificate]) -> str:
+    return "".join(c.public_bytes(serialization.Encoding.PEM).decode() for c in found)
+
+
+def bundle(*texts: str) -> str:
+    """The certificates of several texts, each once, and nothing else that stood there."""
+    return pem(list(dict.fromkeys(c for text in texts for c in certificates(text))))
+
+
+def _way(leaf: x509.Certificate, known: list[x509.Certificate]) -> list[x509.Certificate] | None:
+    """From the issuer up to a root; None where it breaks off."""
+    way: list[x509.Certificate] = []
+    at = leaf
+    for _ in range(len(known) + 1):
+        above = next((c for c in known if c not in way and _signed(at, c)), None)
+        if above is None:
+            return None
+        way.append(above)
+        if above.issuer == above.subject:
+            return way
+        at = above
+    return None
+
+
+def _says_usage(leaf: x509.Certificate) -> bool:
+    try:
+        leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+    except UNREADABLE:
+        return False
+    return True
+
+
+def _signed(certificate: x509.Certificate, by: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(by)
+    except UNREADABLE:
+        return False
+    return True

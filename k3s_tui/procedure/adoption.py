@@ -1,0 +1,130 @@
+"""A PostgreSQL that was there before us: what of it stays, and what it must not be used for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from k3s_tui.core.contract import Problem
+from k3s_tui.pki import adopt
+from k3s_tui.pki.adopt import Kept, Unfit
+from k3s_tui.profile.model import Profile
+from k3s_tui.resources.postgres import listen
+from k3s_tui.resources.postgres.settings import SNAKEOIL
+from k3s_tui.resources.postgres.settings_script import Tls
+from k3s_tui.resources.postgres.standing import Standing
+
+OWN_CLUSTER = "k3s"
+"""The name of a second cluster."""
+
+OFFER = (
+    'or leave that cluster to its users: cluster = "own" and port = 5433 in [datastore] make a'
+    " second one"
+)
+
+_DECIDED_BY_OTHERS = frozenset({"ssl_min_protocol_version", "password_encryption"})
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """`certificate` is what its own was found to be; None: it has none that anybody relies on."""
+
+    standing: Standing
+    certificate: Kept | Unfit | None = None
+
+    @property
+    def left(self) -> frozenset[str]:
+        """Settings that stay as they are."""
+        left = _DECIDED_BY_OTHERS & self.standing.said.keys()
+        return left | {"ssl_cert_file", "ssl_key_file"} if self.certificate else left
+
+    def tls(self, ours: Tls) -> Tls:
+        """The files that PostgreSQL uses: its own pair, if that stays, and our bundle of CAs."""
+        if not isinstance(self.certificate, Kept):
+            return ours
+        folder = self.standing.data_directory
+        return Tls(
+            certificate=self.standing.path("ssl_cert_file") or f"{folder}/server.crt",
+            key=self.standing.path("ssl_key_file") or f"{folder}/server.key",
+            ca=ours.ca,
+        )
+
+    def client_cas(self, ours: str) -> str:
+        """The CAs (PEM) that may sign clients: theirs, and ours."""
+        return adopt.bundle(self.standing.ca_pem, ours) if self.standing.ca_pem else ours
+
+
+def judged(profile: Profile, found: Standing, given_ca: str, now: datetime) -> Adoption:
+    """What its certificate is good for.  `given_ca` is datastore.ca (PEM), '' without."""
+    shown = found.said.get("ssl_cert_file", "")
+    if not found.serves_tls or shown == SNAKEOIL:
+        return Adoption(found)
+    certificate = adopt.judged(
+        found.certificate_pem, profile.datastore.hostname, found.ca_pem, now, given_ca
+    )
+    return Adoption(found, certificate)
+
+
+def objection(profile: Profile, found: Adoption | None, given_ca: str) -> Problem | None:
+    """Why K3s must not use this PostgreSQL as it is."""
+    wanted = profile.datastore
+    if (found is None or found.certificate is None) and given_ca:
+        return Problem(
+            "datastore.ca is given, and no PostgreSQL runs there that shows a certificate of"
+            " its own",
+            "leave datastore.ca out, or start that PostgreSQL",
+        )
+    if found is None:
+        return None
+    there = found.standing
+    if wanted.cluster == "own" and not there.data_directory.endswith(f"/{OWN_CLUSTER}"):
+        return Problem(
+            f"port {wanted.port} belongs to another PostgreSQL cluster, {there.data_directory}",
+            "give datastore.port a port that nothing uses",
+        )
+    if isinstance(found.certificate, Unfit):
+        return _about_certificate(wanted.hostname, found.standing, found.certificate)
+    for name in ("ssl_crl_file", "ssl_crl_dir"):
+        if there.said.get(name):
+            return Problem(
+                f"it checks clients against a revocation list ({name} = {there.said[name]}), which"
+                " refuses every certificate of another CA without a list",
+                OFFER.removeprefix("or "),
+            )
+    if there.owns:
+        return Problem(
+            f"its role {wanted.user} owns {', '.join(there.owns)}: it is somebody else's, and would"
+            " get another password and be locked out",
+            f"name another role: datastore.user; {OFFER}",
+        )
+    if there.owner not in ("", wanted.user, "postgres"):
+        return Problem(
+            f"its database {wanted.database} belongs to {there.owner}",
+            f"name another database: datastore.database; {OFFER}",
+        )
+    return None
+
+
+def restart(found: Adoption | None, addresses: tuple[str, ...], allowed: bool) -> Problem | None:
+    """A restart that would end sessions of others: it is named, and wants to be allowed."""
+    if found is None or listen.covers(found.standing.listening, addresses):
+        return None
+    sessions = found.standing.sessions
+    if not sessions:
+        return None
+    told = (
+        f"PostgreSQL has to restart, to listen on {', '.join(addresses)}; that ends"
+        f" {'; '.join(map(str, sessions))}"
+    )
+    if allowed:
+        return Problem(told, "they were allowed to end", warning=True)
+    return Problem(told, f"k3s-tui apply --allow-restart, when they may end; {OFFER}")
+
+
+def _about_certificate(hostname: str, there: Standing, unfit: Unfit) -> Problem:
+    path = there.path("ssl_cert_file") or f"{there.data_directory}/server.crt"
+    if unfit.why == "ca-unknown":
+        hint = f'give its CA\'s certificates: ca = "FILE.pem" in [datastore]; {OFFER}'
+    else:
+        hint = f"have its operator renew it for {hostname}; {OFFER}"
+    return Problem(f"its certificate {path} {unfit.text}", hint)

@@ -1,0 +1,186 @@
+"""A datastore's host whose PostgreSQL serves others already."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import tomlkit
+
+from . import shared_postgres as theirs
+from .lab import Lab
+from .operators import Snapshot, changes, snapshot
+from .product import Done, Product
+
+SERVERS = ("k3s-server-1", "k3s-server-2")
+CONF = theirs.CONF
+KEPT = ["kept", "kept"]
+
+
+def datastore(product: Product, **settings: object) -> None:
+    """Set these of [datastore], and no others of those that a test sets."""
+    document = tomlkit.parse(product.profile.read_text())
+    section = document["datastore"]
+    assert isinstance(section, dict)
+    for key in ("ca", "cluster", "port"):
+        section.pop(key, None)
+    section.update(settings)
+    product.profile.write_text(tomlkit.dumps(document))
+
+
+def files(lab: Lab) -> Snapshot:
+    """Without the data, in which the wiki is at work."""
+    found = snapshot(lab)
+    found["postgres"] = {
+        path: info
+        for path, info in found["postgres"].items()
+        if not path.startswith("/var/lib/postgresql/")
+    }
+    return found
+
+
+def stops(product: Product, *says: str) -> Done:
+    """Apply, which must be refused and say these, and leave files, roles and databases alone."""
+    catalog = "select rolname, rolpassword from pg_authid;\nselect datname, datdba from pg_database"
+    before, known = files(product.lab), theirs.sql(product.lab, catalog)
+    done = product.apply()
+    assert done.status == 5, done
+    assert not changes(before, files(product.lab)), done
+    assert theirs.sql(product.lab, catalog) == known
+    for text in ("error: ", "try: ", *says):
+        assert text in done.err, done
+    return done
+
+
+@pytest.fixture(scope="module")
+def product(bare_hosts: Lab, tmp_path_factory: pytest.TempPathFactory) -> Product:
+    theirs.make(bare_hosts)
+    product = Product(bare_hosts, tmp_path_factory.mktemp("operator"))
+    assert product.init().status == 0
+    ca = bare_hosts.host("postgres").sh("cat /root/theirs/site-ca.crt")
+    (product.folder / "site-ca.crt").write_text(ca)
+    return product
+
+
+@contextmanager
+def connected(product: Product) -> Iterator[Callable[[], int]]:
+    """A session of the shop's, open meanwhile; yields what counts such sessions."""
+    host = product.lab.host("postgres")
+    host.sh(
+        f"""
+        mkfifo /run/shop.in
+        setsid sh -c '(exec 9<>/run/shop.in; psql -XAtq "{theirs.PASSWORD_CLIENT}" <&9)' \\
+            >/dev/null 2>&1 </dev/null &
+        echo 'select 1;' >/run/shop.in
+        """
+    )
+
+    def count() -> int:
+        query = "select count(*) from pg_stat_activity where usename = 'shop'"
+        return int(theirs.sql(product.lab, query))
+
+    until(lambda: count() == 1)
+    try:
+        yield count
+    finally:
+        host.sh("echo '\\q' >/run/shop.in; rm -f /run/shop.in")
+        until(lambda: count() == 0)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+
+
+def test_a_ca_that_nobody_knows_is_asked_for(product: Product) -> None:
+    assert theirs.clients_say(product.lab) == KEPT
+    stops(product, "CN=site-ca", "datastore", 'ca = "FILE.pem"', 'cluster = "own"')
+
+
+def test_a_certificate_for_another_name(product: Product) -> None:
+    datastore(product, ca="site-ca.crt")
+    theirs.configured(
+        product.lab, f"ssl_cert_file = '{CONF}/other.crt'", f"ssl_key_file = '{CONF}/other.key'"
+    )
+    stops(product, "does not name DNS:postgres.rancher.rke2", "port = 5433")
+    theirs.configured(product.lab)
+
+
+def test_a_revocation_list_of_theirs(product: Product) -> None:
+    theirs.revoke_nobody(product.lab)
+    stops(product, "ssl_crl_file", "revocation list", 'cluster = "own"')
+    theirs.configured(product.lab)
+
+
+def test_a_role_that_is_somebody_elses(product: Product) -> None:
+    theirs.sql(product.lab, "create role k3s; create database ledger owner k3s")
+    stops(product, "role k3s owns ledger")
+    theirs.sql(product.lab, "drop database ledger;\ndrop role k3s")
+
+
+def test_a_restart_under_sessions_wants_to_be_allowed(product: Product) -> None:
+    datastore(product, ca="site-ca.crt")
+    with connected(product):
+        stops(product, "1 session of shop from 127.0.0.1 in database wiki", "--allow-restart")
+        plan = product.plan("--allow-restart")
+        assert plan.status == 0, plan
+        (line,) = plan.of("planned", step="postgres/preflight/restart")
+        assert "1 session of shop" in line["warning"], line
+
+
+def test_a_second_cluster_beside_it(product: Product) -> None:
+    datastore(product, cluster="own", port=5432)
+    stops(product, "belongs to another PostgreSQL cluster, /var/lib/postgresql/15/main")
+    datastore(product, cluster="own", port=5433)
+    before = files(product.lab)
+    with connected(product) as sessions:
+        done = product.apply("--only=postgres")
+        assert done.status == 0, done
+        assert sessions() == 1
+    theirs_now = [at for at in changes(before, files(product.lab)) if f":{theirs.CONF}/" in at]
+    assert not theirs_now
+    assert theirs.clients_say(product.lab) == KEPT
+    listed = product.lab.host("postgres").sh("pg_lsclusters -h | cut -d ' ' -f 1-6")
+    assert [line.split()[1:4] for line in listed.splitlines()] == [
+        ["k3s", "5433", "online"],
+        ["main", "5432", "online"],
+    ]
+    assert "k3s" not in theirs.sql(product.lab, "select datname from pg_database")
+    again = product.apply("--only=postgres")
+    assert again.status == 0 and not again.steps("changed"), again
+
+
+def test_it_becomes_a_clusters_datastore_and_stays_theirs(product: Product) -> None:
+    datastore(product, ca="site-ca.crt")
+    host = product.lab.host("postgres")
+    before = snapshot(product.lab)
+    rules = host.sh(f"cat {CONF}/pg_hba.conf")
+    done = product.apply()
+    assert done.status == 0, done
+    assert theirs.clients_say(product.lab) == KEPT
+    changed = [name for name in changes(before, snapshot(product.lab)) if f":{CONF}/" in name]
+    assert {name.rpartition("/")[2] for name in changed} == {
+        "90-k3s-tui.conf",
+        "pg_hba.conf",
+        "pg_hba.conf.k3s-tui.orig",
+        "postgresql.conf.k3s-tui.orig",
+        "postgresql.conf",
+    }, changed
+    assert host.sh(f"cat {CONF}/pg_hba.conf").endswith(rules)
+    shown = theirs.sql(
+        product.lab, "show ssl_cert_file;\nshow password_encryption;\nshow listen_addresses"
+    )
+    assert shown.splitlines() == [f"{CONF}/server.crt", "md5", "localhost, 10.161.129.212"]
+    for server in SERVERS:
+        ca = product.lab.host(server).sh("cat /etc/k3s-tui/datastore/ca.crt")
+        assert ca == (product.folder / "site-ca.crt").read_text()
+    bundle = host.sh("cat /etc/k3s-tui/postgresql/ca.crt")
+    assert host.sh("cat /root/theirs/clients-ca.crt") in bundle
+    assert bundle.count("BEGIN CERTIFICATE") == 2
+    with connected(product):  # there is nothing to restart any more
+        again = product.apply()
+    assert again.status == 0, again
+    assert not again.steps("changed"), again

@@ -1,0 +1,96 @@
+"""What a PostgreSQL that is there must not be used for, and what of it stays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from k3s_tui.pki.adopt import Kept, Unfit
+from k3s_tui.procedure import adoption
+from k3s_tui.procedure.adoption import Adoption
+from k3s_tui.procedure.leaves import TLS
+from k3s_tui.resources.postgres.settings import SNAKEOIL
+from k3s_tui.resources.postgres.standing import ForeignSession, Standing
+from tests.unit.procedure.sites import HOW_TO, changed
+
+DEBIAN = Standing("/var/lib/postgresql/15/main", said={"ssl": "on", "ssl_cert_file": SNAKEOIL})
+SESSION = ForeignSession("wiki", "shop", "10.0.0.9", 2)
+
+
+def said(**settings: str) -> Standing:
+    return replace(DEBIAN, said={**DEBIAN.said, **settings})
+
+
+@pytest.mark.parametrize(
+    ("found", "text", "fix"),
+    [
+        (Adoption(said(ssl_crl_file="list.crl")), "ssl_crl_file = list.crl", 'cluster = "own"'),
+        (Adoption(replace(DEBIAN, owns=("ledger",))), "owns ledger", "datastore.user"),
+        (Adoption(replace(DEBIAN, owner="app")), "belongs to app", "datastore.database"),
+        (Adoption(DEBIAN, Unfit("ca-unknown", "was signed by CN=x")), "CN=x", "ca = "),
+        (Adoption(DEBIAN, Unfit("self-signed", "is signed by itself")), "by itself", "renew"),
+    ],
+)
+def test_what_stops(found: Adoption, text: str, fix: str) -> None:
+    problem = adoption.objection(HOW_TO, found, "")
+    assert problem is not None and not problem.warning
+    assert text in problem.text and fix in problem.hint
+
+
+@pytest.mark.parametrize("owner", ["", "k3s", "postgres"])
+def test_a_debian_as_it_comes_is_no_obstacle(owner: str) -> None:
+    found = replace(DEBIAN, owner=owner, databases=("wiki",))
+    assert adoption.objection(HOW_TO, Adoption(found), "") is None
+    assert adoption.judged(HOW_TO, found, "", datetime.now(UTC)).certificate is None
+
+
+def test_a_ca_for_no_certificate_is_told() -> None:
+    for found in (None, Adoption(DEBIAN)):
+        problem = adoption.objection(HOW_TO, found, "a CA")
+        assert problem is not None and "datastore.ca is given" in problem.text
+
+
+def test_a_port_of_another_cluster() -> None:
+    own = changed(datastore={"cluster": "own", "given_port": 5433})
+    problem = adoption.objection(own, Adoption(DEBIAN), "")
+    assert problem is not None and "/var/lib/postgresql/15/main" in problem.text
+    ours = replace(DEBIAN, data_directory="/var/lib/postgresql/15/k3s")
+    assert adoption.objection(own, Adoption(ours), "") is None
+
+
+@pytest.mark.parametrize(
+    ("listening", "sessions", "allowed", "verdict"),
+    [
+        ("*", (SESSION,), False, "none"),
+        ("localhost, 10.0.0.1", (SESSION,), False, "none"),
+        ("localhost", (), False, "none"),
+        ("localhost", (SESSION,), False, "stop"),
+        ("localhost", (SESSION,), True, "warning"),
+    ],
+)
+def test_a_restart_under_sessions(
+    listening: str, sessions: tuple[ForeignSession, ...], allowed: bool, verdict: str
+) -> None:
+    found = Adoption(replace(DEBIAN, listening=listening, sessions=sessions))
+    problem = adoption.restart(found, ("10.0.0.1",), allowed)
+    if problem is None:
+        assert verdict == "none"
+        return
+    assert verdict == ("warning" if problem.warning else "stop")
+    assert "2 sessions of shop from 10.0.0.9 in database wiki" in problem.text
+    assert allowed or "--allow-restart" in problem.hint
+
+
+def test_what_others_decided_stays() -> None:
+    theirs = said(ssl_cert_file="site.crt", ssl_key_file="/etc/site.key", password_encryption="md5")
+    kept = Adoption(theirs, Kept("CA"))
+    assert kept.left == {"ssl_cert_file", "ssl_key_file", "password_encryption"}
+    tls = kept.tls(TLS)
+    assert (tls.certificate, tls.key, tls.ca) == (
+        "/var/lib/postgresql/15/main/site.crt",
+        "/etc/site.key",
+        TLS.ca,
+    )
+    assert Adoption(DEBIAN).left == frozenset() and Adoption(DEBIAN).tls(TLS) == TLS
