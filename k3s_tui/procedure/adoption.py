@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from k3s_tui.core.contract import Problem
+from k3s_tui.hosts.sanitize import sanitize
+from k3s_tui.hosts.transport import Transport
 from k3s_tui.pki import adopt
 from k3s_tui.pki.adopt import Kept, Unfit
 from k3s_tui.profile.model import Profile
-from k3s_tui.resources.postgres import listen
+from k3s_tui.resources.postgres import listen, standing
+from k3s_tui.resources.postgres.psql import Psql
 from k3s_tui.resources.postgres.settings import SNAKEOIL
 from k3s_tui.resources.postgres.settings_script import Tls
 from k3s_tui.resources.postgres.standing import Standing
@@ -22,15 +26,22 @@ OFFER = (
     " second one"
 )
 
+_SECONDS = 60
+"""How long a server that runs may take to say what it is used for."""
+
 _DECIDED_BY_OTHERS = frozenset({"ssl_min_protocol_version", "password_encryption"})
 
 
 @dataclass(frozen=True)
 class Adoption:
-    """`certificate` is what its own was found to be; None: it has none that anybody relies on."""
+    """`certificate` is what its own was found to be; None: it has none that anybody relies on.
+
+    `unanswered`: something runs there, and did not say what it is used for.
+    """
 
     standing: Standing
     certificate: Kept | Unfit | None = None
+    unanswered: Problem | None = None
 
     @property
     def left(self) -> frozenset[str]:
@@ -54,6 +65,34 @@ class Adoption:
         return adopt.bundle(self.standing.ca_pem, ours) if self.standing.ca_pem else ours
 
 
+async def look_at(transport: Transport, profile: Profile, given_ca: str) -> Adoption | None:
+    """What runs already on the datastore's host, at the profile's port.  Raises Lost.
+
+    One that does not answer is no error here: it is told with what stops the other hosts.
+    """
+    wanted = profile.datastore
+    try:
+        async with asyncio.timeout(_SECONDS):
+            said = await transport.exec(
+                standing.look(Psql(port=wanted.port), wanted.database, wanted.user)
+            )
+    except TimeoutError:
+        return _unanswered(profile, f"did not say within {_SECONDS} s what it is used for")
+    if said.status:
+        last = sanitize(said.err.decode(errors="replace").strip().rpartition("\n")[2])
+        return _unanswered(profile, f"did not say what it is used for: {last}")
+    try:
+        found = standing.parse(said.out)
+    except (ValueError, KeyError, TypeError):
+        return _unanswered(profile, "said something that is not understood")
+    return judged(profile, found, given_ca, datetime.now(UTC)) if found else None
+
+
+def _unanswered(profile: Profile, how: str) -> Adoption:
+    hint = f"as postgres: psql -p {profile.datastore.port} -c 'select 1'"
+    return Adoption(Standing(""), unanswered=Problem(f"its PostgreSQL runs, but {how}", hint))
+
+
 def judged(profile: Profile, found: Standing, given_ca: str, now: datetime) -> Adoption:
     """What its certificate is good for.  `given_ca` is datastore.ca (PEM), '' without."""
     shown = found.said.get("ssl_cert_file", "")
@@ -68,6 +107,8 @@ def judged(profile: Profile, found: Standing, given_ca: str, now: datetime) -> A
 def objection(profile: Profile, found: Adoption | None, given_ca: str) -> Problem | None:
     """Why K3s must not use this PostgreSQL as it is."""
     wanted = profile.datastore
+    if found is not None and found.unanswered is not None:
+        return found.unanswered
     if (found is None or found.certificate is None) and given_ca:
         return Problem(
             "datastore.ca is given, and no PostgreSQL runs there that shows a certificate of"
@@ -91,13 +132,15 @@ def objection(profile: Profile, found: Adoption | None, given_ca: str) -> Proble
                 " refuses every certificate of another CA without a list",
                 OFFER.removeprefix("or "),
             )
-    if there.owns:
+    # Of an installed cluster that the profile now wants elsewhere, its servers say so themselves.
+    owns = [database for database in there.owns if database != there.ours.database]
+    if owns:
         return Problem(
-            f"its role {wanted.user} owns {', '.join(there.owns)}: it is somebody else's, and would"
+            f"its role {wanted.user} owns {', '.join(owns)}: it is somebody else's, and would"
             " get another password and be locked out",
             f"name another role: datastore.user; {OFFER}",
         )
-    if there.owner not in ("", wanted.user, "postgres"):
+    if there.owner not in ("", wanted.user, "postgres", there.ours.role):
         return Problem(
             f"its database {wanted.database} belongs to {there.owner}",
             f"name another database: datastore.database; {OFFER}",

@@ -8,14 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 
 from k3s_tui.core.ask import Ask
 from k3s_tui.core.contract import LAPTOP, Host
-from k3s_tui.core.errors import HostKeyUnknown, Refused, StepFailed, TimedOut, UsageError
+from k3s_tui.core.errors import HostKeyUnknown, StepFailed, TimedOut, UsageError
 from k3s_tui.core.events import Emit
 from k3s_tui.core.secret import Redactor, Secret
 from k3s_tui.engine.connection import Connection, close_all, open_all
@@ -42,8 +41,6 @@ from k3s_tui.profile.lockfile import LockFile
 from k3s_tui.profile.model import Profile
 from k3s_tui.profile.neighbours import lock_file
 from k3s_tui.profile.secrets import ClusterSecrets, Resolver
-from k3s_tui.resources.postgres import standing
-from k3s_tui.resources.postgres.psql import Psql
 
 ACCEPT_FLAG = "--accept-host-key"
 _INTRODUCTIONS = 4
@@ -188,7 +185,7 @@ class Deployment:
             recorded=recorded.checksums(order.profile.k3s.version, order.profile.install.script),
             pinned=frozenset(recorded.host_keys),
             database_files=files,
-            adoption=await self._look_at_datastore(files.ca_pem),
+            adoption=await self._adoption(files.ca_pem),
             allow_restart=order.allow_restart,
         )
 
@@ -233,26 +230,12 @@ class Deployment:
         )
         return dict(zip(profile.hosts, looks, strict=True))
 
-    async def _look_at_datastore(self, given_ca: str) -> Adoption | None:
-        """What runs already on the datastore's host, at the profile's port."""
+    async def _adoption(self, given_ca: str) -> Adoption | None:
         profile = self._order.profile
         if profile.datastore.mode != "managed":
             return None
-        wanted = profile.datastore
-        script = standing.look(Psql(port=wanted.port), wanted.database, wanted.user)
         on = self._fleet[Host(profile.datastore_host)]
-        result = await on.transport.exec(script)
-        if result.status:
-            said = sanitize(result.err.decode(errors="replace").strip().rpartition("\n")[2])
-            raise Refused(
-                f"its PostgreSQL runs, but did not say what it is used for: {said}",
-                hint=f"as postgres: psql -p {wanted.port} -c 'select 1'",
-                host=profile.datastore_host,
-            )
-        found = standing.parse(result.out)
-        if found is None:
-            return None
-        return adoption.judged(profile, found, given_ca, datetime.now(UTC))
+        return await adoption.look_at(on.transport, profile, given_ca)
 
     async def _sudo_password(self) -> Secret | None:
         reference = self._order.profile.ssh.sudo_password

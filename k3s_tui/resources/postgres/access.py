@@ -23,6 +23,8 @@ END = "# END k3s-tui"
 
 _BLOCK = re.compile(rf"^{BEGIN}\n.*?^{END}(?:\n|\Z)".encode(), re.MULTILINE | re.DOTALL)
 _MARKER = re.compile(rf"^(?:{BEGIN}|{END})$".encode(), re.MULTILINE)
+_NAME = r'("(?:[^"\n]|"")*"|[^\s"]+)'
+_REJECTS = re.compile(rf"^host all {_NAME} all reject\nhost {_NAME} all all reject$", re.MULTILINE)
 _KEYWORDS = ("all", "sameuser", "samerole", "samegroup", "replication")
 
 # `error` alone is not enough: a `clientcert=1` leaves everything but the line number empty.
@@ -173,6 +175,27 @@ mkdir -p {quote(posixpath.dirname(self.stamp))} && printf '%s\\n' "$loading" >{s
     def wanted(self, now: AccessState) -> bytes:
         """The whole file: our block, then all that is not ours, byte for byte."""
         return self.block().encode() + _BLOCK.sub(b"", now.text)
+
+
+@dataclass(frozen=True)
+class Reserved:
+    """Whom a block of ours is about; '' where there is none."""
+
+    database: str = ""
+    role: str = ""
+
+
+NOBODY = Reserved()
+
+
+def reserved(text: str) -> Reserved:
+    """The database and the role of the block in `text`."""
+    found = _REJECTS.search(text)
+    return Reserved(_unquoted(found[2]), _unquoted(found[1])) if found else NOBODY
+
+
+def _unquoted(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
 
 
 def _name(name: str) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from k3s_tui.hosts.script import quote
+from k3s_tui.resources.postgres.access import BEGIN, END, NOBODY, Reserved, reserved
 from k3s_tui.resources.postgres.psql import AS_POSTGRES, Psql, answer, fields
 from k3s_tui.resources.postgres.psql import field as field_line
 from k3s_tui.resources.postgres.settings import DROP_IN
@@ -73,7 +75,7 @@ class Standing:
     default.  `listening` is what holds now.  The two texts are PEM, '' where there is no file.
 
     `databases` are all but ours; `owns` are those of them that belong to our role, and `owner` is
-    whose our database is, '' without one.
+    whose our database is, '' without one.  `ours` are the names that an earlier run gave K3s.
     """
 
     data_directory: str
@@ -85,6 +87,7 @@ class Standing:
     owns: tuple[str, ...] = ()
     owner: str = ""
     sessions: tuple[ForeignSession, ...] = ()
+    ours: Reserved = NOBODY
 
     def path(self, name: str) -> str:
         """The absolute path that a setting names; '' when it names none."""
@@ -104,10 +107,12 @@ def look(psql: Psql, database: str, role: str) -> str:
     return f"""{AS_POSTGRES}
 command -v pg_isready >/dev/null 2>&1 && {psql.ready()} || exit 0
 answer=$({ask}) || exit 1
+rules=$({psql.run("show hba_file;")})
 {_files(psql)}
 {field_line("answer", 'printf %s "$answer"')}
 {field_line("certificate", "file_of ssl_cert_file server.crt")}
 {field_line("ca", "file_of ssl_ca_file ''")}
+{field_line("block", f'sed -n {quote(f"/^{BEGIN}$/,/^{END}$/p")} "$rules"')}
 """
 
 
@@ -138,7 +143,10 @@ file_of() {{
 
 
 def parse(out: bytes) -> Standing | None:
-    """What `look` said; None when no PostgreSQL answered."""
+    """What `look` said; None when no PostgreSQL runs.
+
+    Raises ValueError, KeyError or TypeError for what `look` cannot have said.
+    """
     said = fields(out)
     found = answer(said.get("answer", b""))
     if found is None:
@@ -153,4 +161,5 @@ def parse(out: bytes) -> Standing | None:
         owns=tuple(found["owns"]),
         owner=found["owner"] or "",
         sessions=tuple(ForeignSession(*session) for session in found["sessions"]),
+        ours=reserved(said.get("block", b"").decode("utf-8", "replace")),
     )

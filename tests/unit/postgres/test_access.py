@@ -8,7 +8,7 @@ import pytest
 
 from k3s_tui.core.contract import Change, Problem
 from k3s_tui.core.errors import StepFailed
-from k3s_tui.resources.postgres.access import Access, AccessState
+from k3s_tui.resources.postgres.access import Access, AccessState, Reserved, reserved
 from k3s_tui.resources.postgres.psql import Psql
 from tests.unit.hands import LocalHands
 from tests.unit.postgres.server import Server
@@ -40,6 +40,13 @@ def test_the_block_is_one_line_per_server_and_two_that_reject_the_rest() -> None
 def test_a_name_that_is_a_keyword_is_only_a_name() -> None:
     block = replace(ACCESS, database="all", role="replication").block()
     assert 'hostssl "all" "replication" 10.161.129.54/32' in block
+
+
+@pytest.mark.parametrize("name", ["k3s", "all", 'a "b" c', "shop-2"])
+def test_a_block_tells_whom_it_is_about(name: str) -> None:
+    ours = replace(ACCESS, database=name, role=f"{name}_role")
+    assert reserved(DISTRIBUTION + ours.block()) == Reserved(name, f"{name}_role")
+    assert reserved(DISTRIBUTION) == Reserved("", "")
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,14 @@ from datetime import UTC, datetime
 
 import pytest
 
+from k3s_tui.hosts.local import local_transport
 from k3s_tui.pki.adopt import Kept, Unfit
 from k3s_tui.procedure import adoption
 from k3s_tui.procedure.adoption import Adoption
 from k3s_tui.procedure.leaves import TLS
+from k3s_tui.resources.postgres import standing
+from k3s_tui.resources.postgres.access import Reserved
+from k3s_tui.resources.postgres.psql import field
 from k3s_tui.resources.postgres.settings import SNAKEOIL
 from k3s_tui.resources.postgres.standing import ForeignSession, Standing
 from tests.unit.procedure.sites import HOW_TO, changed
@@ -44,6 +48,39 @@ def test_a_debian_as_it_comes_is_no_obstacle(owner: str) -> None:
     found = replace(DEBIAN, owner=owner, databases=("wiki",))
     assert adoption.objection(HOW_TO, Adoption(found), "") is None
     assert adoption.judged(HOW_TO, found, "", datetime.now(UTC)).certificate is None
+
+
+def test_an_earlier_run_of_ours_is_nobody_else() -> None:
+    """What of it cannot be changed any more, its servers say."""
+    ours = Reserved("k3s", "k3s")
+    renamed = changed(datastore={"database": "another"})
+    found = replace(DEBIAN, owns=("k3s",), ours=ours)
+    assert adoption.objection(renamed, Adoption(found), "") is None
+    stranger = adoption.objection(renamed, Adoption(replace(found, owns=("k3s", "ledger"))), "")
+    assert stranger is not None and "owns ledger:" in stranger.text
+    another = changed(datastore={"user": "another"})
+    found = replace(DEBIAN, owner="k3s", ours=ours)
+    assert adoption.objection(another, Adoption(found), "") is None
+
+
+@pytest.mark.parametrize(
+    ("script", "text"),
+    [
+        ("exec sleep 60", "did not say within"),
+        (r"printf 'psql: no\033[2J such role\n' >&2; exit 1", r"no\x1b[2J such role"),
+        ("echo answer=x", "not understood"),
+        (field("answer", "echo '[]'"), "not understood"),
+        (field("answer", """echo '{"listening": 1}'"""), "not understood"),
+    ],
+)
+async def test_one_that_does_not_answer_is_told(
+    script: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adoption, "_SECONDS", 0.5)
+    monkeypatch.setattr(standing, "look", lambda *_: script)
+    found = await adoption.look_at(local_transport(), HOW_TO, "")
+    problem = adoption.objection(HOW_TO, found, "")
+    assert problem is not None and text in problem.text
 
 
 def test_a_ca_for_no_certificate_is_told() -> None:
