@@ -151,6 +151,15 @@ main() {
     for_each forget_old
     write_stamp "$wanted"
 }
+# A lost connection closes what is written to, and whatever speaks next is ended by that: half-way,
+# and as if the service had failed.  So nothing here writes to it but `cat`, and once that is ended
+# another one hears the rest.
+outlive_listener() {
+    status=$(
+        { { main >/dev/null 3>&-; echo $? >&3; } 2>&1 | { cat; cat >/dev/null; } >&2; } 3>&1
+    )
+    exit "$status"
+}
 """
 
 
@@ -203,8 +212,7 @@ stage() {{
 {_function("deactivate", deactivate)}\
 {_function("ready", ready)}\
 {_MAIN}\
-main
-exit
+outlive_listener
 """
 
 

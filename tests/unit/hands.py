@@ -60,7 +60,7 @@ class LocalHands:
 
     async def sh(self, script: str, *, stdin: bytes = b"") -> bytes:
         self.scripts.append(script)
-        whole = f"{PRELUDE}PATH={quote(self._path)}{self._rest}\n{script}"
+        whole = self._whole(script)
         argv = [*self._argv, "-c", whole] if stdin else [*self._argv, "-s"]
         process = await asyncio.create_subprocess_exec(
             *argv,
@@ -68,6 +68,7 @@ class LocalHands:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=self.environment,
+            start_new_session=True,
         )
         out, err = await process.communicate(stdin or whole.encode())
         said = err.decode().splitlines()
@@ -77,6 +78,25 @@ class LocalHands:
                 said[-1] if said else "no words", status=process.returncode, tail=err.decode()
             )
         return out
+
+    def unheard(self, script: str) -> int:
+        """The status of a script whose connection was lost: each word that it says is an error."""
+        nobody, said = os.pipe()
+        os.close(nobody)
+        with os.fdopen(said, "wb") as lost:
+            done = subprocess.run(
+                [*self._argv, "-s"],
+                input=self._whole(script).encode(),
+                check=False,
+                stdout=lost,
+                stderr=lost,
+                env=self.environment,
+                timeout=60,
+            )
+        return done.returncode
+
+    def _whole(self, script: str) -> str:
+        return f"{PRELUDE}PATH={quote(self._path)}{self._rest}\n{script}"
 
     async def put(self, path: str, source: Path) -> None:
         shutil.copyfile(source, path)

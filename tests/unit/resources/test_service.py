@@ -65,8 +65,8 @@ class Site:
 
 
 def dying(service: Service, stage: str) -> Service:
-    """The same, killed at one of its texts."""
-    texts: dict[str, Any] = {stage: "kill -9 $$"}
+    """The same, killed at one of its texts, with all that its script started."""
+    texts: dict[str, Any] = {stage: "kill -9 0"}
     return replace(service, **texts)
 
 
@@ -405,6 +405,30 @@ async def test_the_journal_is_told_while_it_comes_up(
     assert hands.said[-2] == f"last words of {UNIT}"
 
 
+@pytest.mark.parametrize("follow", [True, False])
+async def test_one_that_nobody_listens_to_any_more_is_taken_up_once(
+    hands: LocalHands, site: Site, systemd: Systemctl, follow: bool
+) -> None:
+    """Its connection was lost: what it says is for nobody, and no reason to go back."""
+    service = replace(
+        site.service("listen 2\n"),
+        activate=(
+            "echo starting >&2\nsystemctl daemon-reload\necho 'Created symlink'\n"
+            f"systemctl enable {UNIT}\nsystemctl restart {UNIT}\necho started >&2"
+        ),
+        follow_journal=follow,
+    )
+    systemd.put("journal", "up")
+    await hands.settle(service)
+    script = next(said for said in hands.scripts if "take_up" in said)
+    site.conf.write_text("listen 1\n")
+    assert systemd.log == RESTARTED
+    assert hands.unheard(script) == 0
+    assert systemd.log == RESTARTED
+    assert service.diff(await hands.look(service)) is None
+    assert site.names() == ["env", "lb.conf"]
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 async def test_a_script_that_arrives_in_part_does_nothing(
     tmp_path: Path, root: Path, shell: str
@@ -414,10 +438,10 @@ async def test_a_script_that_arrives_in_part_does_nothing(
     await site.service().apply(hands, Change(""))
     await site.service("listen 2\n").apply(hands, Change(""))
     lines = hands.scripts[-1].splitlines(keepends=True)
-    assert lines[-2:] == ["main\n", "exit\n"]
+    assert lines[-1] == "outlive_listener\n"
     await hands.settle(site.service())
     before = site.conf.stat(), site.names(), site.loaded()
-    for cut in range(0, len(lines) - 1, 9):
+    for cut in range(0, len(lines), 9):
         run(shell, PRELUDE + f"PATH={quote(str(hands.tools))}:$PATH\n" + "".join(lines[:cut]))
         assert (site.conf.stat(), site.names(), site.loaded()) == before
 
