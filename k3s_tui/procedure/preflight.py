@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from k3s_tui.core.contract import Hands, Probe, Problem, Step
 from k3s_tui.core.errors import Refused
+from k3s_tui.engine.plan import Plan
 from k3s_tui.families import Role
 from k3s_tui.hosts.facts import Facts
 from k3s_tui.procedure import adoption
@@ -80,6 +81,14 @@ def steps(site: Site) -> tuple[Step[Any], ...]:
     return tuple(
         Step(f"{name}/preflight/{check}", host(name), Judged(verdict))
         for (name, check), verdict in verdicts.items()
+    )
+
+
+def wants_restart(plan: Plan) -> bool:
+    """Whether it waits for somebody to allow that sessions of others end."""
+    return any(
+        item.verdict == "problem" and item.step.id.endswith(f"/preflight/{_RESTART}")
+        for item in plan.items.values()
     )
 
 
@@ -354,6 +363,7 @@ def identity(site: Site, name: str) -> Problem | None:
 ETCD_PORTS = [2379, 2380, 2381, 2382]
 """For clients, for the other members, and for figures; the last one answers on loopback only."""
 
+_RESTART = "restart"
 _K3S = frozenset({"server", "agent"})
 _ALL: frozenset[str] = frozenset()
 _PACKAGES: dict[str, Role] = {"datastore": "postgresql", "loadbalancer": "nginx"}
@@ -381,7 +391,7 @@ RULES: tuple[tuple[str, frozenset[str], Rule], ...] = (
     ("founder", frozenset({"server"}), founder),
     ("datastore-port", frozenset({"datastore"}), datastore_port),
     ("adoption", frozenset({"datastore"}), adopted),
-    ("restart", frozenset({"datastore"}), restart),
+    (_RESTART, frozenset({"datastore"}), restart),
     ("loadbalancer-port", frozenset({"loadbalancer"}), balancer_port),
 )
 """Check, roles it concerns (all when empty), rule."""

@@ -93,6 +93,8 @@ class Wizard(App[int]):
         """What probes found, by host, and how it was reached then."""
         self.plan: Plan | None = None
         """What the last look at the hosts found."""
+        self.allow_restart = False
+        """Whether PostgreSQL may restart under sessions of others; never kept for another day."""
         self._draft: Draft | None = None
         self._secrets: Resolver | None = None
         self._backend: Backend | None = None
@@ -167,7 +169,7 @@ class Wizard(App[int]):
     def work_on(self, draft: Draft) -> None:
         """Take up a profile."""
         self._draft = draft
-        self.plan, self.found = None, {}
+        self.plan, self.found, self.allow_restart = None, {}, False
         self._secrets = Resolver(
             draft.path, self.ask, passphrase_file=self.settings.passphrase_file
         )
@@ -252,7 +254,7 @@ class Wizard(App[int]):
 
     def start_run(self, profile: Profile, reviewed: Plan) -> None:
         """Carry out what was reviewed, and watch it."""
-        self.follow(self.backend.start(profile, reviewed))
+        self.follow(self.backend.start(profile, reviewed, allow_restart=self.allow_restart))
 
     def follow(self, run: Watched) -> None:
         """Show a run that has been started."""

@@ -56,11 +56,11 @@ class Backend(Protocol):
         """
         ...
 
-    async def plan(self, profile: Profile) -> Plan:
+    async def plan(self, profile: Profile, *, allow_restart: bool) -> Plan:
         """Look at the hosts, and change nothing.  Raises OperatorError, or a group of them."""
         ...
 
-    def start(self, profile: Profile, reviewed: Plan) -> Watched:
+    def start(self, profile: Profile, reviewed: Plan, *, allow_restart: bool) -> Watched:
         """Carry out what was reviewed."""
         ...
 
@@ -115,10 +115,10 @@ class Engine:
         password = typed or await self._secrets.resolve(reference, "datastore.password")
         return partial(prove, await self.prober(draft), profile, draft.path, password)
 
-    async def plan(self, profile: Profile) -> Plan:
-        return await self._controller(profile).plan()
+    async def plan(self, profile: Profile, *, allow_restart: bool) -> Plan:
+        return await self._controller(profile, allow_restart).plan()
 
-    def start(self, profile: Profile, reviewed: Plan) -> RunController:
+    def start(self, profile: Profile, reviewed: Plan, *, allow_restart: bool) -> RunController:
         """If the hosts have changed since the review, it is asked again."""
 
         async def confirm(found: Plan) -> None:
@@ -128,7 +128,7 @@ class Engine:
             if not await self._ask.confirm(question, flag="--yes"):
                 raise Interrupted("not confirmed; nothing was changed")
 
-        controller = self._controller(profile)
+        controller = self._controller(profile, allow_restart)
         controller.start(confirm)
         return controller
 
@@ -137,14 +137,14 @@ class Engine:
         controller.start_verification()
         return controller
 
-    def _controller(self, profile: Profile) -> RunController:
+    def _controller(self, profile: Profile, allow_restart: bool = False) -> RunController:
         path = self._draft.path
         kubeconfig = shlex.quote(str(kubeconfig_file(path)))
         hints = Hints(
             resume=f"run again to resume: {shlex.join(['k3s-tui', 'apply', str(path)])}",
             use=f"KUBECONFIG={kubeconfig} kubectl get nodes",
         )
-        return RunController(path, profile, self._secrets, self._ask, hints)
+        return RunController(path, profile, self._secrets, self._ask, hints, allow_restart)
 
 
 def covers(reviewed: Plan, found: Plan) -> bool:

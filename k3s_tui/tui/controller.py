@@ -70,7 +70,13 @@ class RunController:
     """One verb at a time on one profile."""
 
     def __init__(
-        self, path: Path, profile: Profile, secrets: Resolver, ask: Ask, hints: Hints
+        self,
+        path: Path,
+        profile: Profile,
+        secrets: Resolver,
+        ask: Ask,
+        hints: Hints,
+        allow_restart: bool = False,
     ) -> None:
         self.progress = Progress()
         self.log = LogBuffer()
@@ -83,6 +89,7 @@ class RunController:
         self._secrets = secrets
         self._ask = ask
         self._hints = hints
+        self._allow_restart = allow_restart
         self._course = Course()
         self._task: asyncio.Task[None] | None = None
         self._hosts: Deployment | None = None
@@ -194,6 +201,7 @@ class RunController:
             profile_path=self._profile_path,
             profile=self._profile,
             identity=current.identity if locked else None,
+            allow_restart=self._allow_restart,
         )
         return Deployment(order, self._secrets, self._ask, current.recorder, current.redact)
 

@@ -53,7 +53,7 @@ class Recorded:
     async def prober(self, draft: Draft) -> None:
         """A recording has no hosts."""
 
-    async def plan(self, profile: Profile) -> Plan:
+    async def plan(self, profile: Profile, *, allow_restart: bool) -> Plan:
         """The plan as it was recorded, whatever the profile says now."""
         items = (
             Item(
@@ -69,7 +69,7 @@ class Recorded:
         )
         return Plan({item.step: item for item in items})
 
-    def start(self, profile: Profile, reviewed: Plan) -> Replay:
+    def start(self, profile: Profile, reviewed: Plan, *, allow_restart: bool) -> Replay:
         run = Replay(self._events, self._speed)
         run.start()
         return run

@@ -22,11 +22,15 @@ from k3s_tui.hosts.local import _LocalWire
 from k3s_tui.hosts.script import quote
 from k3s_tui.hosts.shell import ShellTransport
 from k3s_tui.hosts.transport import Transport
+from k3s_tui.procedure import adoption
+from k3s_tui.procedure.adoption import Adoption
 from k3s_tui.procedure.deployment import Deployment, Order
+from k3s_tui.procedure.preflight import Judged
 from k3s_tui.procedure.recording import Recording
 from k3s_tui.procedure.verbs import Hints
 from k3s_tui.profile.model import Profile
 from k3s_tui.profile.secrets import Resolver
+from k3s_tui.resources.postgres.standing import ForeignSession, Standing
 from k3s_tui.tui.ask import DialogAsk
 from k3s_tui.tui.backend import Engine
 from k3s_tui.tui.controller import RunController
@@ -83,6 +87,8 @@ class Bench:
     controllers: list[RunController] = field(default_factory=list)
     question: str = ""
     """Asked while the hosts are connected, as an unknown host key is."""
+    sessions: tuple[ForeignSession, ...] = ()
+    """Of others, in a PostgreSQL that has to restart."""
 
     def work(self, id: str, script: str = ":", *needs: Step[Any], **more: Any) -> Step[Any]:
         """Add a step of this id that runs a script on its host."""
@@ -131,11 +137,11 @@ class _BenchEngine(Engine):
     async def prepare(self, draft: Draft) -> Profile:
         return draft.save()
 
-    def _controller(self, profile: Profile) -> RunController:
-        made = super()._controller(profile)
+    def _controller(self, profile: Profile, allow_restart: bool = False) -> RunController:
+        made = super()._controller(profile, allow_restart)
         hints = Hints(resume="run again to resume: k3s-tui apply", use="kubectl get nodes")
         controller = _BenchController(
-            self._bench, made._profile_path, profile, self._secrets, self._ask, hints
+            self._bench, made._profile_path, profile, self._secrets, self._ask, hints, allow_restart
         )
         self._bench.controllers.append(controller)
         return controller
@@ -150,12 +156,17 @@ class _BenchController(RunController):
         secrets: Resolver,
         ask: Ask,
         hints: Hints,
+        allow_restart: bool,
     ) -> None:
-        super().__init__(path, profile, secrets, ask, hints)
+        super().__init__(path, profile, secrets, ask, hints, allow_restart)
         self._bench = bench
 
     def _deployment(self, current: Recording, *, locked: bool) -> Deployment:
-        order = Order(profile_path=self._profile_path, profile=self._profile)
+        order = Order(
+            profile_path=self._profile_path,
+            profile=self._profile,
+            allow_restart=self._allow_restart,
+        )
         return _BenchDeployment(
             self._bench, order, self._secrets, self._ask, current.recorder, current.redact
         )
@@ -178,14 +189,23 @@ class _BenchDeployment(Deployment):
 
     async def _open(self) -> None:
         self._redact.learn([Secret(SECRET)])
-        for step in (*self._bench.steps, *self._bench.proofs):
+        for step in (*self._steps, *self._bench.proofs):
             self._fleet[step.host] = Connection(step.host, _shell(step.host), self._emit)
         await open_all(self._fleet)
         if self._bench.question:
             await self._ask.confirm(self._bench.question, flag="--yes")
 
     async def plan(self) -> Plan:
-        return await make_plan(self._bench.steps, self._lookout, self._emit)
+        return await make_plan(self._steps, self._lookout, self._emit)
+
+    @property
+    def _steps(self) -> list[Step[Any]]:
+        if not self._bench.sessions:
+            return self._bench.steps
+        found = Adoption(Standing("/data", sessions=self._bench.sessions))
+        verdict = adoption.restart(found, ("10.0.0.1",), self._order.allow_restart)
+        rule: Step[Any] = Step("postgres/preflight/restart", Host("postgres"), Judged(verdict))
+        return [rule, *self._bench.steps]
 
     def verification(self) -> Run:
         return self.run(Plan({step: Item(step, "later") for step in self._bench.proofs}))

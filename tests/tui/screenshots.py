@@ -54,7 +54,7 @@ class Held(Replay):
 
 
 class HeldBackend(Recorded):
-    def start(self, profile: Profile, reviewed: Plan) -> Held:
+    def start(self, profile: Profile, reviewed: Plan, *, allow_restart: bool) -> Held:
         run = Held(self._events)
         run.start()
         return run

@@ -46,7 +46,7 @@ async def started(
     async with operator(folder, how_to(folder), size, backend=bench.backend) as user:
         await user.at("hosts")
         profile = user.wizard.draft.checked.profile
-        user.wizard.plan = await user.wizard.backend.plan(profile)
+        user.wizard.plan = await user.wizard.backend.plan(profile, allow_restart=False)
         user.wizard.start_run(profile, user.wizard.plan)
         await user.on(RunScreen)
         yield user
@@ -311,9 +311,9 @@ async def test_a_question_of_the_run_comes_up_over_any_screen(folder: Path, benc
         await user.at("hosts")
         profile = user.wizard.draft.checked.profile
         bench.question = ""
-        plan = await user.wizard.backend.plan(profile)
+        plan = await user.wizard.backend.plan(profile, allow_restart=False)
         bench.question = "Is [/ the host key right?"
-        user.wizard.run_controller = user.wizard.backend.start(profile, plan)
+        user.wizard.run_controller = user.wizard.backend.start(profile, plan, allow_restart=False)
         await user.on(ConfirmDialog)
         await user.sees("Is [/ the host key right?")
         await user.press("tab", "enter")
@@ -327,7 +327,7 @@ async def test_a_run_that_is_stopped_withdraws_its_question(folder: Path, bench:
     async with operator(folder, how_to(folder), backend=bench.backend) as user:
         await user.at("hosts")
         profile = user.wizard.draft.checked.profile
-        user.wizard.plan = await user.wizard.backend.plan(profile)
+        user.wizard.plan = await user.wizard.backend.plan(profile, allow_restart=False)
         bench.question = "Is it?"
         user.wizard.start_run(profile, user.wizard.plan)
         await user.on(ConfirmDialog)

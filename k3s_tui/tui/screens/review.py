@@ -10,12 +10,13 @@ from typing import Any
 from textual import on, work
 from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
-from textual.widgets import Button, Static, Tree
+from textual.widgets import Button, Checkbox, Static, Tree
 from textual.widgets.tree import TreeNode
 
 from k3s_tui.core.errors import OperatorError
 from k3s_tui.engine.plan import Item, Plan
 from k3s_tui.procedure.estimate import estimate
+from k3s_tui.procedure.preflight import wants_restart
 from k3s_tui.procedure.verbs import Hints, ending_of
 from k3s_tui.procedure.weaknesses import single_points
 from k3s_tui.profile.problem import ProfileProblem
@@ -45,6 +46,15 @@ class ReviewScreen(StepScreen):
     def body(self) -> Iterable[Any]:
         yield Static(plain(f"$ {self.command}"), id="command")
         yield Static(id="verdict")
+        allowed = self.wizard.allow_restart
+        allow = Checkbox(
+            _("PostgreSQL may restart, and end those sessions"),
+            allowed,
+            id="allow-restart",
+            compact=True,
+        )
+        allow.display = allowed
+        yield allow
         with Horizontal(id="panes"):
             yield Tree("", id="plan")
             with VerticalScroll(id="detail"):
@@ -74,7 +84,8 @@ class ReviewScreen(StepScreen):
     @property
     def command(self) -> str:
         """The same run without the wizard."""
-        return shlex.join(["k3s-tui", "apply", str(self.draft.path)])
+        flags = ["--allow-restart"] if self.wizard.allow_restart else []
+        return shlex.join(["k3s-tui", "apply", str(self.draft.path), *flags])
 
     def _list_problems(self) -> None:
         tree = self.query_one(Tree)
@@ -130,6 +141,13 @@ class ReviewScreen(StepScreen):
         if self.draft.valid:
             self.look()
 
+    @on(Checkbox.Changed, "#allow-restart")
+    def _allow_restart(self, event: Checkbox.Changed) -> None:
+        """Another run: its command says so, and the plan is another, too."""
+        self.wizard.allow_restart = event.value
+        self.query_one("#command", Static).update(plain(f"$ {self.command}"))
+        self.action_look()
+
     @work(exclusive=True)
     async def look(self) -> None:
         """Save the profile, make its secrets, look at every host."""
@@ -139,7 +157,9 @@ class ReviewScreen(StepScreen):
             self._say(_("opening the secret store …"))
             profile = await self.wizard.backend.prepare(self.draft)
             self._say(_("looking at the hosts …"))
-            self.plan = await self.wizard.backend.plan(profile)
+            self.plan = await self.wizard.backend.plan(
+                profile, allow_restart=self.wizard.allow_restart
+            )
         except (OperatorError, ExceptionGroup, OSError) as error:
             told = ending_of(error, Hints())
             if told is None:
@@ -149,6 +169,8 @@ class ReviewScreen(StepScreen):
             return
         self.wizard.plan = self.plan
         self._show_plan(self.plan)
+        allow = self.query_one("#allow-restart")
+        allow.display = self.wizard.allow_restart or wants_restart(self.plan)
         if not self.plan.refusals:
             start.disabled = False
             start.focus()
