@@ -20,8 +20,8 @@ from tests.lab.containers import Container
 from tests.lab.lab import Lab
 from tests.lab.product import Done, Product
 from tests.lab.test_interruption import running
-from tests.lab.test_wizard import start, wizard
 from tests.lab.topology import PASSWORD_USER
+from tests.lab.wizard import start, wizard
 from tests.tui.terminal import Terminal
 
 DATASTORE, TOKEN, AGENT_TOKEN = "datastore.password", "k3s.token", "k3s.agent-token"

@@ -13,6 +13,7 @@ from . import shared_postgres as theirs
 from .lab import Lab
 from .operators import Snapshot, changes, snapshot
 from .product import Done, Product
+from .wizard import to_review, wizard
 
 SERVERS = ("k3s-server-1", "k3s-server-2")
 CONF = theirs.CONF
@@ -129,6 +130,25 @@ def test_a_restart_under_sessions_wants_to_be_allowed(product: Product) -> None:
         assert plan.status == 0, plan
         (line,) = plan.of("planned", step="postgres/preflight/restart")
         assert "1 session of shop" in line["warning"], line
+
+
+def test_the_wizard_lets_them_end_only_when_told(product: Product) -> None:
+    with connected(product) as sessions, wizard(product, product.profile.name) as tty:
+        to_review(tty)
+        tty.press("Enter")
+        tty.until("Passphrase of")
+        tty.type(product.passphrase.read_text().strip())
+        tty.press("Enter")
+        tty.until("stands against it")
+        assert "--allow-restart" not in tty.screen
+        tty.until("[ ] PostgreSQL may restart, and end those sessions")
+        tty.press("BTab", "BTab", "BTab", "Space")
+        tty.until("[x] PostgreSQL may restart")
+        tty.until("to change")
+        assert "lab.toml --allow-restart" in tty.screen
+        tty.press("C-q")
+        assert tty.exit_status() == 0
+        assert sessions() == 1
 
 
 def test_a_second_cluster_beside_it(product: Product) -> None:

@@ -5,40 +5,24 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 import msgspec
 import pytest
 
 from k3s_tui.profile.load import load
-from tests.tui.terminal import Terminal, terminal
+from tests.tui.terminal import Terminal
 
-from . import network, paths, profile, releases
+from . import profile, releases
 from .lab import Lab
 from .operators import snapshot
 from .product import Product
 from .topology import HOSTS, USER
+from .wizard import next_step, start, to_review, wizard
 
 PASSPHRASE = "typed-in-the-wizard"
 LONG = 240.0
 """Seconds for a whole run."""
-
-
-@contextmanager
-def wizard(product: Product, *words: str | Path) -> Iterator[Terminal]:
-    """The wizard in the operator's folder, on the lab's network."""
-    command = network.inside([sys.executable, "-m", "k3s_tui", *words])
-    env = {
-        "HOME": str(product.home),
-        "XDG_STATE_HOME": str(product.home / "state"),
-        "PYTHONPATH": str(paths.REPOSITORY),
-    }
-    with terminal(command, product.folder, size=(100, 30), env=env) as tty:
-        yield tty
 
 
 def fill(tty: Terminal, text: str) -> None:
@@ -68,11 +52,6 @@ def focus(tty: Terminal, help: str) -> None:
         if help in tty.screen:
             return
     raise AssertionError(f"no field says: {help}\n{tty.screen}")
-
-
-def next_step(tty: Terminal, title: str) -> None:
-    tty.press("C-n")
-    tty.until(f" {title}]")
 
 
 def fingerprint(key: str) -> str:
@@ -133,13 +112,6 @@ def look(tty: Terminal, lab: Lab) -> None:
 
 def _without(text: str, screen: str) -> bool:
     return text not in screen
-
-
-def start(tty: Terminal) -> None:
-    tty.press("Enter")
-    tty.until("Start?")
-    tty.press("Tab", "Enter")
-    tty.until("step ")
 
 
 @pytest.fixture(scope="module")
@@ -209,10 +181,3 @@ def test_ended_in_the_middle(bare_hosts: Lab, product: Product, number: signal.S
     done = product.apply()
     assert done.status == 0, done
     assert bool(done.steps("changed")) == (number == signal.SIGTERM), done
-
-
-def to_review(tty: Terminal) -> None:
-    tty.until("1 Hosts]")
-    for title in ("Certs", "Datastore", "Servers", "Balancer", "Agents", "Review"):
-        next_step(tty, title)
-    tty.until("Nothing was looked at yet")

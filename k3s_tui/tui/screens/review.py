@@ -27,6 +27,7 @@ from k3s_tui.tui.reviewed import needs_review
 from k3s_tui.tui.screens.step import StepScreen
 from k3s_tui.tui.steps import responsible_for
 from k3s_tui.tui.text import cell, plain
+from k3s_tui.tui.widgets.tick import Tick
 
 _CERTIFICATES = responsible_for(("pki",))
 
@@ -46,14 +47,9 @@ class ReviewScreen(StepScreen):
     def body(self) -> Iterable[Any]:
         yield Static(plain(f"$ {self.command}"), id="command")
         yield Static(id="verdict")
-        allowed = self.wizard.allow_restart
-        allow = Checkbox(
-            _("PostgreSQL may restart, and end those sessions"),
-            allowed,
-            id="allow-restart",
-            compact=True,
-        )
-        allow.display = allowed
+        label = _("PostgreSQL may restart, and end those sessions")
+        allow = Tick(label, self.wizard.allow_restart, id="allow-restart")
+        allow.display = allow.value
         yield allow
         with Horizontal(id="panes"):
             yield Tree("", id="plan")
