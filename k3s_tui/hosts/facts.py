@@ -17,6 +17,7 @@ _KEYS = frozenset(
     [
         "address",
         "arch",
+        "balancer-pid",
         "cgroup",
         "cloud-init",
         "command",
@@ -85,6 +86,8 @@ class Facts:
     k3s_leftovers: tuple[str, ...] = ()
     postgres_version: int | None = None
     """`server_version_num` of the server that runs, such as 150008."""
+    balancer_pid: int | None = None
+    """The master process of the load balancer that k3s-tui made."""
     commands: frozenset[str] = frozenset()
 
     @property
@@ -139,6 +142,7 @@ def parse(out: bytes) -> Facts:
         k3s_role=_role(every("k3s-unit")),
         k3s_leftovers=tuple(every("leftover")),
         postgres_version=_int(first("postgres")),
+        balancer_pid=_int(first("balancer-pid")),
         commands=frozenset(every("command")),
     )
 

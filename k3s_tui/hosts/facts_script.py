@@ -121,11 +121,13 @@ fi
 """
 
 
-def facts_script(peers: Iterable[str] = (), paths: Iterable[str] = ()) -> str:
+def facts_script(
+    peers: Iterable[str] = (), paths: Iterable[str] = (), balancer_pid_file: str = "/dev/null"
+) -> str:
     """A script whose output `facts.parse` reads.
 
     `peers` are IP addresses whose route is looked up, `paths` are folders whose free space counts
-    (that of their first existing parent).
+    (that of their first existing parent), `balancer_pid_file` is that of our load balancer.
     """
     parts = [_HELPERS, _SYSTEM, _NETWORK]
     parts += (_peer(peer) for peer in peers)
@@ -133,7 +135,7 @@ def facts_script(peers: Iterable[str] = (), paths: Iterable[str] = ()) -> str:
     parts += [_HEALTH, *map(_module, MODULES), _SOFTWARE]
     parts += (f"has {name} && echo command {name}\n" for name in COMMANDS)
     parts += (f"[ -e {path} ] && echo leftover {path}\n" for path in LEFTOVERS)
-    parts.append("exit 0\n")
+    parts.append(f"first balancer-pid {quote(balancer_pid_file)}\nexit 0\n")
     return "".join(parts)
 
 

@@ -13,12 +13,15 @@ _LISTEN = "0A"
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """`address` is as the tool prints it: 0.0.0.0, ::, * or one address.  `process` may be ''."""
+    """`address` is as the tool prints it: 0.0.0.0, ::, * or one address.  `process` may be ''.
+
+    `pids` are those that are named: of all who share the socket with `ss`, of one with `netstat`.
+    """
 
     port: int
     address: str
     process: str = ""
-    pid: int | None = None
+    pids: tuple[int, ...] = ()
 
 
 def parse_listeners(
@@ -33,8 +36,8 @@ def _ss(line: str) -> Listener | None:
     words = line.split(maxsplit=5)
     if len(words) < 5 or words[0] != "LISTEN":
         return None
-    user = re.search(r'\(\("([^"]*)",pid=(\d+)', words[5]) if len(words) > 5 else None
-    return _listener(words[3], user[1] if user else "", user[2] if user else "")
+    users = re.findall(r'\("([^"]*)",pid=(\d+)', words[5]) if len(words) > 5 else []
+    return _listener(words[3], users[0][0] if users else "", *(pid for _, pid in users))
 
 
 def _netstat(line: str) -> Listener | None:
@@ -45,12 +48,12 @@ def _netstat(line: str) -> Listener | None:
     return _listener(words[3], process, pid)
 
 
-def _listener(place: str, process: str, pid: str) -> Listener | None:
+def _listener(place: str, process: str, *pids: str) -> Listener | None:
     address, _, port = place.rpartition(":")
     if not port.isdigit():
         return None
-    number = int(pid) if pid.isdigit() else None
-    return Listener(int(port), address.strip("[]").partition("%")[0], process, number)
+    numbers = tuple(int(pid) for pid in pids if pid.isdigit())
+    return Listener(int(port), address.strip("[]").partition("%")[0], process, numbers)
 
 
 def _procnet(line: str) -> Listener | None:

@@ -23,7 +23,6 @@ from k3s_tui.engine.lock import RunIdentity
 from k3s_tui.engine.look import Lookout
 from k3s_tui.engine.plan import Item, Plan, make_plan
 from k3s_tui.engine.run import Run
-from k3s_tui.hosts.facts_script import facts_script
 from k3s_tui.hosts.local import local_transport
 from k3s_tui.hosts.sanitize import LineDecoder, sanitize
 from k3s_tui.hosts.ssh import Connector
@@ -34,8 +33,8 @@ from k3s_tui.procedure import adoption, database_files, own_pki
 from k3s_tui.procedure.adoption import Adoption
 from k3s_tui.procedure.database_files import DatabaseFiles
 from k3s_tui.procedure.own_pki import OwnPki
-from k3s_tui.procedure.site import Credentials, Site, peers_of
-from k3s_tui.procedure.targets import DISKS, Look, look_at, target
+from k3s_tui.procedure.site import Credentials, Site
+from k3s_tui.procedure.targets import Look, asked_of_hosts, look_at, target
 from k3s_tui.profile import lockfile
 from k3s_tui.profile.lockfile import LockFile
 from k3s_tui.profile.model import Profile
@@ -224,7 +223,7 @@ class Deployment:
                 Host(name), self._connect(name, sudo), self._emit, self._order.identity
             )
         await open_all(self._fleet)
-        script = facts_script(peers=peers_of(profile), paths=DISKS)
+        script = asked_of_hosts(profile)
         looks = await asyncio.gather(
             *(look_at(self._fleet[Host(name)].transport, script) for name in profile.hosts)
         )

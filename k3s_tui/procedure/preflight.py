@@ -16,6 +16,7 @@ from k3s_tui.core.errors import Refused
 from k3s_tui.engine.plan import Plan
 from k3s_tui.families import Role
 from k3s_tui.hosts.facts import Facts
+from k3s_tui.hosts.listeners import Listener
 from k3s_tui.procedure import adoption
 from k3s_tui.procedure.clocks import clock
 from k3s_tui.procedure.embedded import founder
@@ -300,10 +301,13 @@ def _port(port: int, site: Site, name: str, owner: str = "") -> Problem | None:
                 f"port {port} is taken, by {owner} or by another process: it names none",
                 f"install iproute2, then look at `ss -ltnp sport = :{port}`",
             )
-        pid = f" (pid {listener.pid})" if listener.pid else ""
-        who = f"{listener.process or 'a process that it does not name'}{pid}"
-        return stop(f"port {port} is taken by {who}", "stop that service, or move it")
+        return stop(f"port {port} is taken by {_who(listener)}", "stop that service, or move it")
     return None
+
+
+def _who(listener: Listener) -> str:
+    pid = f" (pid {listener.pids[0]})" if listener.pids else ""
+    return f"{listener.process or 'a process that it does not name'}{pid}"
 
 
 def _is_there(facts: Facts, owner: str) -> bool:
@@ -330,7 +334,21 @@ def restart(site: Site, name: str) -> Problem | None:
 
 
 def balancer_port(site: Site, name: str) -> Problem | None:
-    return _port(site.profile.loadbalancer.port, site, name, "nginx")
+    """Theirs may serve what it likes, on other ports: ours runs beside it."""
+    port, facts = site.profile.loadbalancer.port, site.facts[name]
+    for listener in facts.listening:
+        if (
+            listener.port == port
+            and listener.process.startswith("nginx")
+            and facts.balancer_pid not in listener.pids
+        ):
+            return stop(
+                f"port {port} is taken by {_who(listener)}, which is not the load balancer of"
+                " k3s-tui",
+                f"take port {port} out of its configuration and reload it, or set another port in"
+                " [loadbalancer]",
+            )
+    return _port(port, site, name, "nginx")
 
 
 def k3s_ports(site: Site, name: str) -> Problem | None:

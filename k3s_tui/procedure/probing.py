@@ -30,12 +30,11 @@ from k3s_tui.core.system import explained
 from k3s_tui.engine.hands import StepHands
 from k3s_tui.hosts import hostkeys
 from k3s_tui.hosts.facts import Facts
-from k3s_tui.hosts.facts_script import facts_script
 from k3s_tui.hosts.ssh import Connector
 from k3s_tui.hosts.transport import Transport
 from k3s_tui.procedure import preflight
-from k3s_tui.procedure.site import Site, peers_of
-from k3s_tui.procedure.targets import DISKS, Look, look_at, target, without_secrets
+from k3s_tui.procedure.site import Site
+from k3s_tui.procedure.targets import Look, asked_of_hosts, look_at, target, without_secrets
 from k3s_tui.procedure.versions import Version
 from k3s_tui.profile import lockfile
 from k3s_tui.profile.model import Profile
@@ -382,7 +381,7 @@ def _about_clock(ahead: float, error: float) -> Told | None:
 def _script(profile: Profile) -> str:
     # sudo says whose shell it is; a login as root has none of this.
     mode = f'[ -n "${{SUDO_UID:-}}" ] && echo {_BY_SUDO} yes\n'
-    return mode + facts_script(peers=peers_of(profile), paths=DISKS)
+    return mode + asked_of_hosts(profile)
 
 
 @dataclass

@@ -12,13 +12,15 @@ from k3s_tui.core.errors import Refused, TimedOut
 from k3s_tui.core.secret import Secret
 from k3s_tui.hosts import facts
 from k3s_tui.hosts.facts import Facts
+from k3s_tui.hosts.facts_script import facts_script
 from k3s_tui.hosts.target import Target, parse_jump
 from k3s_tui.hosts.transport import Transport
 from k3s_tui.pki.authority import Authority
-from k3s_tui.procedure.site import Credentials, Site
+from k3s_tui.procedure.site import Credentials, Site, peers_of
 from k3s_tui.profile.model import HostEntry, Profile, Ssh
+from k3s_tui.resources import nginx
 
-DISKS = ("/var/lib", "/tmp")
+_DISKS = ("/var/lib", "/tmp")
 """Folders whose free space the preflight wants to know."""
 
 _FACTS_SECONDS = 60
@@ -34,6 +36,11 @@ class Look:
     clock: tuple[float, float] | None
     out: bytes
     """All that the script said."""
+
+
+def asked_of_hosts(profile: Profile) -> str:
+    """The script that `look_at` has run."""
+    return facts_script(peers_of(profile), _DISKS, nginx.PID_PATH)
 
 
 def target(

@@ -44,6 +44,7 @@ k3s-unit k3s
 leftover /etc/rancher/k3s
 leftover /var/lib/rancher/k3s/server
 postgres 150008
+balancer-pid 9
 command apt-get
 command curl
 command nginx
@@ -116,17 +117,18 @@ procnet    2: 00000000000000000000000001000000:0016 0000000000000000000000000000
                 "default_route": True,
                 "route_sources": {"10.161.129.212": "10.161.129.54", "10.9.9.9": None},
                 "listening": (
-                    Listener(5432, "127.0.0.1", "postgres", 612),
-                    Listener(22, "0.0.0.0", "sshd", 511),
-                    Listener(22, "::", "sshd", 511),
-                    Listener(53, "127.0.0.53", "systemd-resolve", 3),
-                    Listener(6443, "*", "nginx: x", 9),
+                    Listener(5432, "127.0.0.1", "postgres", (612,)),
+                    Listener(22, "0.0.0.0", "sshd", (511,)),
+                    Listener(22, "::", "sshd", (511,)),
+                    Listener(53, "127.0.0.53", "systemd-resolve", (3,)),
+                    Listener(6443, "*", "nginx: x", (9, 8)),
                 ),
                 "now": 1767225600,
                 "k3s_version": "v1.36.3+k3s1",
                 "k3s_role": "server",
                 "k3s_leftovers": ("/etc/rancher/k3s", "/var/lib/rancher/k3s/server"),
                 "postgres_version": 150008,
+                "balancer_pid": 9,
                 "commands": frozenset({"apt-get", "curl", "nginx"}),
             },
         ),
@@ -140,8 +142,8 @@ procnet    2: 00000000000000000000000001000000:0016 0000000000000000000000000000
                 "cgroup": "v1",
                 "cgroup_controllers": frozenset({"cpu", "memory"}),
                 "listening": (
-                    Listener(22, "0.0.0.0", "sshd: /usr/sbin/s", 2),
-                    Listener(80, "::", "", None),
+                    Listener(22, "0.0.0.0", "sshd: /usr/sbin/s", (2,)),
+                    Listener(80, "::", ""),
                 ),
                 "now": 1767225600,
                 "modules_missing": ("br_netfilter", "vxlan"),

@@ -76,6 +76,15 @@ def test_all_shells_see_the_same(shell: str) -> None:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
+def test_the_process_of_the_load_balancer(shell: str, tmp_path: Path) -> None:
+    there, gone = tmp_path / "it's there.pid", tmp_path / "gone.pid"
+    there.write_text("4711\n")
+    assert facts(shell, balancer_pid_file=str(there)).balancer_pid == 4711
+    assert facts(shell, balancer_pid_file=str(gone)).balancer_pid is None
+    assert facts(shell).balancer_pid is None
+
+
+@pytest.mark.parametrize("shell", SHELLS)
 def test_what_shimmed_commands_say(shell: str, bin_folder: Path) -> None:
     shim(bin_folder, "uname", 'case $1 in -m) echo s390x;; *) exec /bin/uname "$@";; esac')
     shim(bin_folder, "cat", LITTLE)
@@ -95,7 +104,7 @@ def test_what_shimmed_commands_say(shell: str, bin_folder: Path) -> None:
     found = facts(shell, bin_folder)
     assert (found.arch, found.memory_kib, found.cpus) == ("s390x", 498176, 64)
     assert found.now == 1_000_000_000
-    assert found.listening == (Listener(6443, "0.0.0.0", "haproxy", 77),)
+    assert found.listening == (Listener(6443, "0.0.0.0", "haproxy", (77,)),)
     assert found.selinux == "enforcing"
     assert found.firewalls[:1] == ("firewalld",)
     assert found.postgres_version == 160004

@@ -353,7 +353,7 @@ CASES: dict[str, tuple[Profile, str, dict[str, Any], Verdict, str, str]] = {
     "API port taken on a server": (
         HOW_TO,
         f"{SERVER}/preflight/ports",
-        {"listening": (Listener(6443, "0.0.0.0", "haproxy", 812),)},
+        {"listening": (Listener(6443, "0.0.0.0", "haproxy", (812,)),)},
         "stop",
         "port 6443 is taken by haproxy (pid 812)",
         "stop that service, or move it",
@@ -361,7 +361,7 @@ CASES: dict[str, tuple[Profile, str, dict[str, Any], Verdict, str, str]] = {
     "API port elsewhere": (
         changed(k3s={"server_config": {"https-listen-port": 7443}}),
         f"{SERVER}/preflight/ports",
-        {"listening": (Listener(7443, "::", "java", 4),)},
+        {"listening": (Listener(7443, "::", "java", (4,)),)},
         "stop",
         "port 7443 is taken by java (pid 4)",
         "",
@@ -369,7 +369,7 @@ CASES: dict[str, tuple[Profile, str, dict[str, Any], Verdict, str, str]] = {
     "a server's port on an agent is free to use": (
         HOW_TO,
         f"{AGENT}/preflight/ports",
-        {"listening": (Listener(6443, "0.0.0.0", "haproxy", 812),)},
+        {"listening": (Listener(6443, "0.0.0.0", "haproxy", (812,)),)},
         "pass",
         "",
         "",
@@ -377,7 +377,7 @@ CASES: dict[str, tuple[Profile, str, dict[str, Any], Verdict, str, str]] = {
     "kubelet's port taken on an agent": (
         HOW_TO,
         f"{AGENT}/preflight/ports",
-        {"listening": (Listener(10250, "::", "kubelet", 99),)},
+        {"listening": (Listener(10250, "::", "kubelet", (99,)),)},
         "stop",
         "port 10250 is taken by kubelet (pid 99)",
         "",
@@ -387,7 +387,7 @@ CASES: dict[str, tuple[Profile, str, dict[str, Any], Verdict, str, str]] = {
         f"{SERVER}/preflight/ports",
         {
             "k3s_role": "server",
-            "listening": (Listener(6443, "::", "k3s-server", 5),),
+            "listening": (Listener(6443, "::", "k3s-server", (5,)),),
         },
         "pass",
         "",
@@ -396,7 +396,7 @@ CASES: dict[str, tuple[Profile, str, dict[str, Any], Verdict, str, str]] = {
     "PostgreSQL has its port": (
         HOW_TO,
         f"{DATASTORE}/preflight/datastore-port",
-        {"listening": (Listener(5432, "127.0.0.1", "postgres", 700),)},
+        {"listening": (Listener(5432, "127.0.0.1", "postgres", (700,)),)},
         "pass",
         "",
         "",
@@ -404,7 +404,7 @@ CASES: dict[str, tuple[Profile, str, dict[str, Any], Verdict, str, str]] = {
     "somebody else has PostgreSQL's port": (
         HOW_TO,
         f"{DATASTORE}/preflight/datastore-port",
-        {"listening": (Listener(5432, "0.0.0.0", "docker-proxy", 701),)},
+        {"listening": (Listener(5432, "0.0.0.0", "docker-proxy", (701,)),)},
         "stop",
         "port 5432 is taken by docker-proxy (pid 701)",
         "",
@@ -428,7 +428,31 @@ CASES: dict[str, tuple[Profile, str, dict[str, Any], Verdict, str, str]] = {
     "nginx has its port": (
         HOW_TO,
         f"{BALANCER}/preflight/loadbalancer-port",
-        {"listening": (Listener(6443, "0.0.0.0", "nginx", 3),)},
+        {"listening": (Listener(6443, "0.0.0.0", "nginx", (4, 3)),), "balancer_pid": 3},
+        "pass",
+        "",
+        "",
+    ),
+    "an nginx of theirs has the load balancer's port": (
+        HOW_TO,
+        f"{BALANCER}/preflight/loadbalancer-port",
+        {"listening": (Listener(6443, "0.0.0.0", "nginx", (4, 3)),), "balancer_pid": 5},
+        "stop",
+        "nginx (pid 4), which is not the load balancer",
+        "take port 6443 out of its configuration",
+    ),
+    "an nginx of theirs has it, and there is no load balancer yet": (
+        HOW_TO,
+        f"{BALANCER}/preflight/loadbalancer-port",
+        {"listening": (Listener(6443, "0.0.0.0", "nginx", (4, 3)),)},
+        "stop",
+        "nginx (pid 4), which is not the load balancer",
+        "[loadbalancer]",
+    ),
+    "an nginx of theirs serves another port": (
+        HOW_TO,
+        f"{BALANCER}/preflight/loadbalancer-port",
+        {"listening": (Listener(80, "0.0.0.0", "nginx", (4, 3)),)},
         "pass",
         "",
         "",
@@ -436,7 +460,7 @@ CASES: dict[str, tuple[Profile, str, dict[str, Any], Verdict, str, str]] = {
     "somebody else has the load balancer's port": (
         changed(loadbalancer={"port": 9443}),
         f"{BALANCER}/preflight/loadbalancer-port",
-        {"listening": (Listener(9443, "0.0.0.0", "haproxy", 3), Listener(6443, "::", "x", 4))},
+        {"listening": (Listener(9443, "0.0.0.0", "haproxy", (3,)), Listener(6443, "::", "x", (4,)))},
         "stop",
         "port 9443 is taken by haproxy (pid 3)",
         "",
