@@ -460,7 +460,12 @@ CASES: dict[str, tuple[Profile, str, dict[str, Any], Verdict, str, str]] = {
     "somebody else has the load balancer's port": (
         changed(loadbalancer={"port": 9443}),
         f"{BALANCER}/preflight/loadbalancer-port",
-        {"listening": (Listener(9443, "0.0.0.0", "haproxy", (3,)), Listener(6443, "::", "x", (4,)))},
+        {
+            "listening": (
+                Listener(9443, "0.0.0.0", "haproxy", (3,)),
+                Listener(6443, "::", "x", (4,)),
+            )
+        },
         "stop",
         "port 9443 is taken by haproxy (pid 3)",
         "",
