@@ -13,6 +13,7 @@ Code: TypeAlias = Literal[
     "one-load-balancer",
     "no-server",
     "one-server",
+    "one-etcd-server",
     "shared-host",
 ]
 
@@ -57,7 +58,7 @@ def _find(profile: Profile) -> Iterator[Weakness]:
         yield Weakness("no-server", "There is no server yet.")
     elif len(servers) == 1 and profile.datastore.mode == "embedded":
         yield Weakness(
-            "one-server",
+            "one-etcd-server",
             f"{servers[0]} is the only server and holds the cluster's state alone: if its disk is "
             "lost, so is the cluster. Three servers survive the loss of one. Make snapshots.",
             servers,

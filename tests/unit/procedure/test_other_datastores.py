@@ -217,7 +217,7 @@ def test_weaknesses_of_etcd() -> None:
     assert codes == {"one-load-balancer"}
     hosts = {n: h for n, h in profile.hosts.items() if n not in ("k3s-server-2", "k3s-server-3")}
     alone = weaknesses.single_points(msgspec.structs.replace(profile, hosts=hosts))
-    assert any(w.code == "one-server" and "cluster's state alone" in w.text for w in alone)
+    assert any(w.code == "one-etcd-server" and "cluster's state alone" in w.text for w in alone)
 
 
 def test_files_that_cannot_be_used(tmp_path: Path) -> None:
