@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,17 +40,23 @@ class Answers:
         raise AssertionError(question)
 
 
+def _listens(path: str) -> bool:
+    """Its file is there from bind() on, and refuses connections until listen()."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(path) == 0
+
+
 @contextmanager
 def agent_with(folder: Path, *keys: Path) -> Iterator[str]:
-    socket = str(folder / "agent.sock")
-    agent = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
+    path = str(folder / "agent.sock")
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
     try:
-        while not Path(socket).exists():
+        while not _listens(path):
             assert agent.poll() is None
-        env = {**os.environ, "SSH_AUTH_SOCK": socket}
+        env = {**os.environ, "SSH_AUTH_SOCK": path}
         for key in keys:
             subprocess.run(["ssh-add", "-q", str(key)], env=env, check=True)
-        yield socket
+        yield path
     finally:
         agent.terminate()
         agent.wait(5)
@@ -142,8 +149,8 @@ async def test_a_key_that_the_agent_holds_needs_no_passphrase(
     home: Path, sshd: Sshd, locked: Path, tmp_path: Path
 ) -> None:
     ask = Answers("")
-    with agent_with(tmp_path, sshd.identity) as socket:
-        async with Connector(home=home, agent=socket, ask=ask) as connector:
+    with agent_with(tmp_path, sshd.identity) as agent:
+        async with Connector(home=home, agent=agent, ask=ask) as connector:
             await log_in(connector, sshd, identity=str(locked))
             await log_in(connector, sshd, identity=f"{sshd.identity}.pub")
             await log_in(connector, sshd, identity=AGENT)
@@ -154,9 +161,9 @@ async def test_an_explicit_key_is_the_only_one_offered(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     strangers = [keygen(tmp_path / f"stranger-{n}") for n in range(7)]
-    with running_sshd() as server, agent_with(tmp_path, *strangers, server.identity) as socket:
-        monkeypatch.setenv("SSH_AUTH_SOCK", socket)
-        async with Connector(home=home, agent=socket) as connector:
+    with running_sshd() as server, agent_with(tmp_path, *strangers, server.identity) as agent:
+        monkeypatch.setenv("SSH_AUTH_SOCK", agent)
+        async with Connector(home=home, agent=agent) as connector:
             await log_in(connector, server)
             assert server.log.count("Failed publickey") == 0
             with pytest.raises(AuthenticationFailed) as caught:
@@ -179,11 +186,11 @@ async def test_the_ssh_config_completes_a_target(home: Path, sshd: Sshd) -> None
 
 async def test_identities_only_limits_the_agent(home: Path, tmp_path: Path) -> None:
     strangers = [keygen(tmp_path / f"stranger-{n}") for n in range(7)]
-    with running_sshd() as server, agent_with(tmp_path, *strangers, server.identity) as socket:
+    with running_sshd() as server, agent_with(tmp_path, *strangers, server.identity) as agent:
         (home / ".ssh" / "config").write_text(
             f"IdentitiesOnly yes\nIdentityFile {server.identity}\n"
         )
-        async with Connector(home=home, agent=socket) as connector:
+        async with Connector(home=home, agent=agent) as connector:
             await log_in(connector, server, identity=AGENT)
 
 
