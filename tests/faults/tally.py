@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ FULL = os.environ.get("K3S_TUI_FAULTS") == "full"
 _REPOSITORY = Path(__file__).resolve().parents[2]
 REPORT = _REPOSITORY / "docs" / "reference" / "faults.md"
 README = _REPOSITORY / "README.md"
+SECURITY = _REPOSITORY / "SECURITY.md"
 BEGIN, END = "<!-- faults: written by make faults -->", "<!-- end of faults -->"
 
 
@@ -89,15 +91,26 @@ class Tally:
         return _table([HEADINGS, *(row.cells() for row in self.rows)])
 
     def by_promise(self) -> str:
-        """As `table`, a line for each promise."""
+        """As `table`, a line for each promise, with its words and tests as SECURITY.md has them."""
+        words = promises(SECURITY.read_text())
         sums: dict[str, list[int]] = {}
         for row in self.rows:
             numbers = (row.injected, row.survived, row.lost, row.canaries)
             sums[row.promise] = [
                 *map(sum, zip(sums.get(row.promise, [0] * 4), numbers, strict=True))
             ]
-        headings = ("", *HEADINGS[2:6])
-        return _table([headings, *((name, *map(str, sums[name])) for name in sums)])
+        headings = ("", "promise", "tests", *HEADINGS[2:6])
+        lines = ((name, *words[name], *map(str, sums[name])) for name in sums)
+        return _table([headings, *lines])
+
+
+def promises(page: str) -> dict[str, tuple[str, str]]:
+    """What SECURITY.md promises, and the links to the tests of each, by the promise's number."""
+    found = {}
+    for number, words, tests in re.findall(r"^\| (P\d+) \| (.+?) \| (.+) \|$", page, re.MULTILINE):
+        links = re.findall(r"\[[^]]+\]\([^)]+\)", tests)
+        found[number] = (words, ", ".join(links))
+    return found
 
 
 def _table(cells: Sequence[Sequence[str]]) -> str:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 from tests.faults import tally as tallies
 from tests.faults.tally import Tally
 
@@ -21,9 +23,21 @@ def test_the_readme_has_a_line_for_each_promise() -> None:
         row = tally("P2", fault)
         row.injected, row.survived, row.canaries = number, number - 1, 1
     table = tally.by_promise()
-    assert table.splitlines()[2:] == ["| P2 | 7        | 5        | 0         | 2 |"]
+    (line,) = table.splitlines()[2:]
+    number, promise, tests, *counts = (cell.strip() for cell in line.split("|")[1:-1])
+    assert [number, *counts] == ["P2", "7", "5", "0", "2"]
+    assert "half-closed network" in promise and "(tests/faults/test_network.py)" in tests
     page = tallies.inserted(tallies.README.read_text(), table)
     assert table in page and tallies.inserted(page, table) == page
+
+
+def test_every_promise_has_words_and_tests_that_are_there() -> None:
+    found = tallies.promises(tallies.SECURITY.read_text())
+    assert list(found) == [f"P{n}" for n in range(1, 16)]
+    for words, tests in found.values():
+        assert words
+        paths = re.findall(r"\(([^)]+)\)", tests)
+        assert paths and all((tallies.SECURITY.parent / path).is_file() for path in paths), tests
 
 
 def test_a_row_is_read_as_it_was_written() -> None:
