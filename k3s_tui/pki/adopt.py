@@ -87,7 +87,7 @@ def _way(leaf: x509.Certificate, known: list[x509.Certificate]) -> list[x509.Cer
     way: list[x509.Certificate] = []
     at = leaf
     for _ in range(len(known) + 1):
-        above = next((c for c in known if c not in way and _signed(at, c)), None)
+        above = next((c for c in known if c not in way and signed(at, c)), None)
         if above is None:
             return None
         way.append(above)
@@ -105,7 +105,8 @@ def _says_usage(leaf: x509.Certificate) -> bool:
     return True
 
 
-def _signed(certificate: x509.Certificate, by: x509.Certificate) -> bool:
+def signed(certificate: x509.Certificate, by: x509.Certificate) -> bool:
+    """Whether one signed the other, by name and key."""
     try:
         certificate.verify_directly_issued_by(by)
     except UNREADABLE:
