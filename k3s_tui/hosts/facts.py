@@ -32,6 +32,7 @@ _KEYS = frozenset(
         "leftover",
         "machine-id",
         "manage-hosts",
+        "mark",
         "meminfo",
         "module-missing",
         "netstat",
@@ -89,6 +90,8 @@ class Facts:
     balancer_pid: int | None = None
     """The master process of the load balancer that k3s-tui made."""
     commands: frozenset[str] = frozenset()
+    marks: frozenset[str] = frozenset()
+    """Those of the paths asked for that are there."""
 
     @property
     def nginx_installed(self) -> bool:
@@ -144,6 +147,7 @@ def parse(out: bytes) -> Facts:
         postgres_version=_int(first("postgres")),
         balancer_pid=_int(first("balancer-pid")),
         commands=frozenset(every("command")),
+        marks=frozenset(every("mark")),
     )
 
 

@@ -122,12 +122,16 @@ fi
 
 
 def facts_script(
-    peers: Iterable[str] = (), paths: Iterable[str] = (), balancer_pid_file: str = "/dev/null"
+    peers: Iterable[str] = (),
+    paths: Iterable[str] = (),
+    balancer_pid_file: str = "/dev/null",
+    marks: Iterable[str] = (),
 ) -> str:
     """A script whose output `facts.parse` reads.
 
     `peers` are IP addresses whose route is looked up, `paths` are folders whose free space counts
-    (that of their first existing parent), `balancer_pid_file` is that of our load balancer.
+    (that of their first existing parent), `balancer_pid_file` is that of our load balancer, `marks`
+    are paths that are told when they are there.
     """
     parts = [_HELPERS, _SYSTEM, _NETWORK]
     parts += (_peer(peer) for peer in peers)
@@ -135,6 +139,7 @@ def facts_script(
     parts += [_HEALTH, *map(_module, MODULES), _SOFTWARE]
     parts += (f"has {name} && echo command {name}\n" for name in COMMANDS)
     parts += (f"[ -e {path} ] && echo leftover {path}\n" for path in LEFTOVERS)
+    parts += (f"[ -e {quote(path)} ] && echo mark {quote(path)}\n" for path in marks)
     parts.append(f"first balancer-pid {quote(balancer_pid_file)}\nexit 0\n")
     return "".join(parts)
 

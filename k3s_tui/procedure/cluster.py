@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -51,6 +52,10 @@ def _state(site: Site, source: Installation) -> tuple[Steps, ClientOf]:
     match site.profile.datastore.mode:
         case "managed":
             database = datastore.chapter(site)
+            held = standing.holds_cluster(site, "datastore/cluster-is-there", database.ready)
+            database = replace(
+                database, steps=(*database.steps, *held), ready=(*database.ready, *held)
+            )
             return database.steps, partial(managed_client, site, database, source)
         case "existing":
             return (), lambda name, ca: existing_datastore.client(site, name)

@@ -96,7 +96,14 @@ def _server(site: Site, name: str, client: Client, source: Installation, before:
     unchanged: Step[Any] = Step(
         f"{name}/preflight/unchanged",
         here,
-        Unchanged(public, client.endpoint, site.credentials.agent_token, nonce=token_hex(16)),
+        Unchanged(
+            public,
+            client.endpoint,
+            site.credentials.token,
+            site.credentials.agent_token,
+            managed=FILES.certificate,
+            nonce=token_hex(16),
+        ),
     )
     service: Step[Any] = Step(
         f"{name}/servers/k3s",

@@ -19,6 +19,8 @@ from k3s_tui.procedure.adoption import Adoption
 from k3s_tui.procedure.database_files import NO_FILES, DatabaseFiles
 from k3s_tui.profile.model import Profile
 from k3s_tui.resources.given_certificate import Leaf
+from k3s_tui.resources.k3s.cluster_ca import PATH as CLUSTER_CA
+from k3s_tui.resources.k3s.service import MARK
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,20 @@ class Site:
         if wanted.mode == "embedded" or wanted.hosts_entry == "never":
             return False
         return wanted.mode == "managed" or wanted.address is not None
+
+    def is_ours(self, name: str) -> bool:
+        """Whether K3s is installed there, by k3s-tui."""
+        facts = self.facts[name]
+        return facts.k3s_role is not None and MARK in facts.marks
+
+    @property
+    def founded(self) -> tuple[str, ...]:
+        """Servers of the profile that belong to a cluster: they have its CA."""
+        return tuple(
+            name
+            for name in self.profile.servers
+            if self.is_ours(name) and CLUSTER_CA in self.facts[name].marks
+        )
 
     def family(self, name: str) -> Family:
         """Raises Refused for a distribution that is none of ours."""

@@ -19,6 +19,8 @@ from k3s_tui.pki.authority import Authority
 from k3s_tui.procedure.site import Credentials, Site, peers_of
 from k3s_tui.profile.model import HostEntry, Profile, Ssh
 from k3s_tui.resources import nginx
+from k3s_tui.resources.k3s.cluster_ca import PATH as CLUSTER_CA
+from k3s_tui.resources.k3s.service import MARK
 
 _DISKS = ("/var/lib", "/tmp")
 """Folders whose free space the preflight wants to know."""
@@ -40,7 +42,7 @@ class Look:
 
 def asked_of_hosts(profile: Profile) -> str:
     """The script that `look_at` has run."""
-    return facts_script(peers_of(profile), _DISKS, nginx.PID_PATH)
+    return facts_script(peers_of(profile), _DISKS, nginx.PID_PATH, (MARK, CLUSTER_CA))
 
 
 def target(

@@ -10,9 +10,11 @@ import tomlkit
 import yaml
 
 from .lab import Lab
+from .operators import changes, snapshot
 from .product import Product
 
 SERVERS = ("k3s-server-1", "k3s-server-2", "postgres")
+STARTED = "systemctl show -p InvocationID k3s"
 
 
 def embedded(product: Product, *servers: str) -> None:
@@ -67,6 +69,30 @@ def test_nothing_of_postgresql_is_planned_or_there(product: Product) -> None:
     for name in SERVERS:
         found = product.lab.host(name).sh("ls -d /etc/k3s-tui/datastore /etc/postgresql 2>&1 || :")
         assert found.count("No such file") == 2, found
+
+
+def test_another_token_is_refused(product: Product) -> None:
+    """There is no datastore to say so; and the first server would start anew with it."""
+    units = {name: product.lab.host(name).sh(STARTED) for name in SERVERS}
+    files = snapshot(product.lab)
+    store = product.profile.with_suffix(".secrets")
+    before = store.read_bytes()
+    argv = product.command("secret", "set", product.profile, "k3s.token")
+    done = product.lab.run(argv, env=product.environment, stdin=b"another-token-0123456789")
+    assert done.returncode == 0, done
+    refused = product.apply()
+    store.write_bytes(before)
+    assert refused.status == 5, refused
+    told = {e["step"]: e["summary"] for e in refused.of("planned", verdict="problem")}
+    assert told == {
+        f"{name}/preflight/unchanged": "this cannot be changed in a cluster that is there:"
+        " token (it has another value)"
+        for name in SERVERS
+    }
+    assert not [at for at in changes(files, snapshot(product.lab)) if ":/etc/" in at]
+    assert {name: product.lab.host(name).sh(STARTED) for name in SERVERS} == units
+    again = product.apply()
+    assert again.status == 0 and not again.steps("changed"), again
 
 
 def test_a_server_that_is_no_member_is_named(product: Product) -> None:

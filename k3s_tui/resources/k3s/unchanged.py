@@ -12,13 +12,16 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Any
-from urllib.parse import urlsplit
 
+from k3s_tui.core.address import ip, parted
 from k3s_tui.core.contract import Probe, Problem
 from k3s_tui.core.secret import Secret
 from k3s_tui.hosts.sanitize import sanitize
 from k3s_tui.hosts.script import quote
+from k3s_tui.profile import networks
+from k3s_tui.profile.k3s_options import option
 from k3s_tui.resources.k3s import config
 from k3s_tui.resources.k3s.cluster_ca import PATH as CLUSTER_CA
 from k3s_tui.resources.k3s.service import MARK
@@ -36,25 +39,43 @@ FIXED = (
     "egress-selector-mode",
     "embedded-registry",
     "flannel-backend",
+    "flannel-external-ip",
     "flannel-ipv6-masq",
     "secrets-encryption",
+    "secrets-encryption-provider",
 )
-"""Options of `config.yaml`: who a node is, and what must be equal on all servers."""
+"""Options of `config.yaml`: who a node is, and what K3s wants equal on all servers.
+
+Not `disable`: see docs/decisions/0016.
+"""
 
 JOINED = "/var/lib/rancher/k3s/agent/client-ca.crt"
 """A node has it as soon as it has spoken with its cluster."""
 
-_AGENT_TOKEN = "agent-token"
+_DEFAULTS = {
+    "cluster-domain": "cluster.local",
+    "egress-selector-mode": "agent",
+    "flannel-backend": "vxlan",
+    "secrets-encryption-provider": "aescbc",
+}
+"""K3s's own, beside those of its networks; of all others it is off."""
+
+_TOKENS = ("token", "agent-token")
 _NOTHING = "not set"
 _DATASTORE_HOST = "the datastore's address"
-_TELLS_NO_VALUE = {_AGENT_TOKEN: "it has another value"}
+_MODE = "datastore.mode"
+_TELLS_NO_VALUE = dict.fromkeys(_TOKENS, "it has another value")
+_ENDPOINT = re.compile(
+    # Of MySQL's the address is in `tcp(…)`.
+    r"(?P<engine>[a-z]+)://(?P<user>[^:@/]*)@(?:tcp\()?(?P<where>[^/()]*)\)?/(?P<database>[^?]*)"
+)
 
 
 @dataclass(frozen=True)
 class FixedState:
     """Values that are fixed by now, by their names; None where no K3s of ours has run yet.
 
-    Of the agent token it is a digest over the check's own nonce.
+    Of tokens it is a digest over the check's own nonce.
     """
 
     values: Mapping[str, str] | None = None
@@ -64,12 +85,15 @@ class FixedState:
 class Unchanged:
     """A preflight check on a server; `public` and the rest are what would be written there.
 
-    `root` is prefixed to every path.
+    `managed` is the path of the certificate that a server has for a datastore of ours.  Of a token
+    that pins the cluster's CA only the password counts.  `root` is prefixed to every path.
     """
 
     public: str
     endpoint: Secret
+    token: Secret
     agent_token: Secret
+    managed: str = ""
     nonce: str = field(default="", compare=False)
     root: str = ""
 
@@ -83,22 +107,55 @@ class Unchanged:
 value() {{ sed -n "s/^$1: *//p" {secrets} | sed "s/^'\\(.*\\)'\\$/\\1/" | tr -d '\\n'; }}
 printf 'config %s\\n' "$(base64 <{main} | tr -d '\\n')"
 printf 'endpoint %s\\n' "$(value datastore-endpoint | sed 's#//\\([^:@]*\\):.*@#//\\1@#')"
-digest=$({{ printf %s {quote(self.nonce)}; value {_AGENT_TOKEN}; }} | sha256sum)
-printf '{_AGENT_TOKEN} %s\\n' "${{digest%% *}}"
+password() {{
+    case $1 in K10*::*) set -- "${{1#*::}}"; set -- "${{1#*:}}" ;; esac
+    printf %s "$1"
+}}
+for name in {" ".join(_TOKENS)}; do
+    digest=$({{ printf %s {quote(self.nonce)}; password "$(value $name)"; }} | sha256sum)
+    printf '%s %s\\n' $name "${{digest%% *}}"
+done
 """,
-            _parse,
+            self._parse,
         )
 
     def diff(self, now: FixedState) -> Problem | None:
-        return _compare(now, self._wanted())
+        wanted = self._wanted()
+        if now.values and now.values[_MODE] != wanted[_MODE]:
+            # What else differs is about another kind of datastore.
+            now = FixedState({_MODE: now.values[_MODE]})
+        return _compare(now, wanted)
 
     def _wanted(self) -> dict[str, str]:
-        digest = hashlib.sha256((self.nonce + self.agent_token.reveal()).encode()).hexdigest()
+        tokens = zip(_TOKENS, (self.token, self.agent_token), strict=True)
         return {
-            **_options(self.public),
-            **_of_endpoint(self.endpoint.reveal()),
-            _AGENT_TOKEN: digest,
+            **self._of(self.public, self.endpoint.reveal()),
+            **{name: self._digest(token) for name, token in tokens},
         }
+
+    def _digest(self, token: Secret) -> str:
+        return hashlib.sha256((self.nonce + _password(token.reveal())).encode()).hexdigest()
+
+    def _parse(self, out: bytes) -> FixedState:
+        said = dict(line.partition(" ")[::2] for line in out.decode(errors="replace").splitlines())
+        if "config" not in said:
+            return FixedState()
+        text = base64.b64decode(said["config"]).decode(errors="replace")
+        return FixedState(
+            {
+                **self._of(text, said.get("endpoint", "")),
+                **{name: said.get(name, "") for name in _TOKENS},
+            }
+        )
+
+    def _of(self, text: str, endpoint: str) -> dict[str, str]:
+        settings = _settings(text)
+        mode = "existing"
+        if "datastore-cafile" not in settings:
+            mode = "embedded"
+        elif settings.get("datastore-certfile") == self.managed:
+            mode = "managed"
+        return {_MODE: mode, **_of_endpoint(endpoint), **_options(settings)}
 
 
 @dataclass(frozen=True)
@@ -126,7 +183,7 @@ class SameNode:
 class SameDatastore:
     """A preflight check on a server: its own line for `hostname` leads to one of `addresses`.
 
-    An empty PostgreSQL on another host would be taken for a cluster that begins.  Where K3s never
+    An empty database on another host would be taken for a cluster that begins.  Where K3s never
     ran, or /etc/hosts has no line of ours for the name, nothing is fixed.
     """
 
@@ -156,7 +213,7 @@ class SameDatastore:
 
 
 def _node(text: str) -> dict[str, str]:
-    found = _options(text)
+    found = _options(_settings(text))
     return {name: found[name] for name in ("node-name", "node-ip")}
 
 
@@ -176,45 +233,75 @@ def _compare(now: FixedState, wanted: Mapping[str, str]) -> Problem | None:
     )
 
 
-def _parse(out: bytes) -> FixedState:
-    said = dict(line.partition(" ")[::2] for line in out.decode(errors="replace").splitlines())
-    if "config" not in said:
-        return FixedState()
-    text = base64.b64decode(said["config"]).decode(errors="replace")
-    return FixedState(
-        {
-            **_options(text),
-            **_of_endpoint(said.get("endpoint", "")),
-            _AGENT_TOKEN: said.get(_AGENT_TOKEN, ""),
-        }
-    )
+def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
+    """The fixed options that two tables of options say differently, as K3s understands them."""
+    one, other = _options(_by_option(before)), _options(_by_option(after))
+    return tuple(name for name in FIXED if one[name] != other[name])
 
 
-def _options(text: str) -> dict[str, str]:
-    """The fixed ones, as short text; what is not set is K3s's own default."""
+def _password(token: str) -> str:
+    """`K10HASH::USER:PASSWORD` pins the cluster's CA; the password is what it is about."""
+    if token.startswith("K10") and "::" in token:
+        rest = token.partition("::")[2]
+        return rest.partition(":")[2] if ":" in rest else rest
+    return token
+
+
+def _settings(text: str) -> dict[str, Any]:
+    """What a config.yaml sets, by options; nothing for what is none."""
     import yaml
 
     try:
         loaded: Any = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError):
         loaded = None
-    settings = loaded if isinstance(loaded, dict) else {}
-    return {name: _shown(settings.get(name)) for name in FIXED}
+    return _by_option(loaded if isinstance(loaded, dict) else {})
+
+
+def _by_option(table: Mapping[Any, Any]) -> dict[str, Any]:
+    """`key+` appends to the key.  Dashes, which K3s would not understand, set it as well."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        name = option(str(key))
+        found[name] = [*_listed(found[name]), *_listed(value)] if name in found else value
+    return found
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _options(settings: Mapping[str, Any]) -> dict[str, str]:
+    """The fixed ones, as short text; what is not set is K3s's own default."""
+    said = {name: _shown(settings.get(name)) for name in FIXED}
+    first = ip(said["node-ip"].partition(",")[0].strip())
+    usual = _DEFAULTS | networks.DEFAULTS[first.version if first else 4]
+    ranges = said["service-cidr"]
+    usual["cluster-dns"] = _name_servers(usual["service-cidr"] if ranges == _NOTHING else ranges)
+    return {name: _NOTHING if text == usual.get(name) else text for name, text in said.items()}
+
+
+def _name_servers(ranges: str) -> str:
+    """K3s takes the tenth address of each range of services."""
+    try:
+        return ",".join(str(ip_network(each.strip())[10]) for each in ranges.split(","))
+    except (ValueError, IndexError):
+        return ""
 
 
 def _shown(value: Any) -> str:
-    if value is None or value is False:
+    if isinstance(value, list) and all(isinstance(item, str | int) for item in value):
+        value = ",".join(map(str, value))  # as K3s sees it, the same
+    if value is None or value is False or value in ("", "false"):
         return _NOTHING  # as K3s sees it, off is the same
     return sanitize(value if isinstance(value, str) else json.dumps(value, default=str))
 
 
 def _of_endpoint(endpoint: str) -> dict[str, str]:
-    try:
-        # A password is not escaped for MySQL, and may look like any other part.
-        url = urlsplit(re.sub(r"//([^:@]*):.*@", r"//\1@", endpoint))
-        host, user = url.hostname or "", url.username or ""
-    except ValueError:
-        host, user, url = "", "", urlsplit("")
-    database = re.sub(r"^/", "", url.path)
-    found = {"datastore.hostname": host, "datastore.user": user, "datastore.database": database}
-    return {name: sanitize(value) or _NOTHING for name, value in found.items()}
+    # A password is not escaped for MySQL, and may look like any other part.
+    found = _ENDPOINT.match(re.sub(r"//([^:@]*):.*@", r"//\1@", endpoint))
+    said = found.groupdict() if found else {}
+    host, port = parted(said.pop("where", ""))
+    said |= {"hostname": host, "port": port}
+    names = ("engine", "hostname", "port", "user", "database")
+    return {f"datastore.{name}": sanitize(said.get(name, "")) or _NOTHING for name in names}

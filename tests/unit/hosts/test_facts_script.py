@@ -85,6 +85,14 @@ def test_the_process_of_the_load_balancer(shell: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
+def test_marks_are_told_where_they_are(shell: str, tmp_path: Path) -> None:
+    there, gone = str(tmp_path / "it's there"), str(tmp_path / "gone")
+    Path(there).touch()
+    assert facts(shell, marks=[there, gone]).marks == {there}
+    assert facts(shell).marks == frozenset()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
 def test_what_shimmed_commands_say(shell: str, bin_folder: Path) -> None:
     shim(bin_folder, "uname", 'case $1 in -m) echo s390x;; *) exec /bin/uname "$@";; esac')
     shim(bin_folder, "cat", LITTLE)

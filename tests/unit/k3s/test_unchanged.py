@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +33,12 @@ def settings(**changes: Any) -> dict[str, Any]:
         "user": "k3s",
         "password": "p@ss/w'ord%1: #",
         "hostname": "postgres.k3s.internal",
+        "port": 5432,
         "database": "k3s",
-        "token": "first-agent-token",
+        "token": "first-token",
+        "agent_token": "first-agent-token",
+        "state": FILES,
+        "engine": "postgresql",
         **changes,
     }
 
@@ -43,18 +46,31 @@ def settings(**changes: Any) -> dict[str, Any]:
 def check(root: Path, **changes: Any) -> Unchanged:
     wanted = settings(**changes)
     public = config.server_config(
-        config.Node(wanted["name"], [wanted["address"]]), wanted["san"], FILES, wanted["extra"]
+        config.Node(wanted["name"], [wanted["address"]]),
+        wanted["san"],
+        wanted["state"],
+        wanted["extra"],
     )
-    endpoint = config.datastore_endpoint(
-        wanted["user"], Secret(wanted["password"]), wanted["hostname"], 5432, wanted["database"]
+    dsn = config.mysql_endpoint if wanted["engine"] == "mysql" else config.datastore_endpoint
+    endpoint = dsn(
+        *(wanted["user"], Secret(wanted["password"])),
+        *(wanted["hostname"], wanted["port"], wanted["database"]),
     )
-    return Unchanged(public, endpoint, Secret(wanted["token"]), "a-nonce", str(root))
+    return Unchanged(
+        public,
+        Secret("") if isinstance(wanted["state"], config.Etcd) else endpoint,
+        Secret(wanted["token"]),
+        Secret(wanted["agent_token"]),
+        FILES.certificate,
+        "a-nonce",
+        str(root),
+    )
 
 
 def install(root: Path, **changes: Any) -> None:
     """Files as a server has them that runs."""
     there = check(root, **changes)
-    secrets = config.server_secrets(Secret("server-token"), there.agent_token, there.endpoint)
+    secrets = config.server_secrets(there.token, there.agent_token, there.endpoint)
     for path, text in (
         (MARK, ""),
         (CLUSTER_CA, ""),
@@ -89,6 +105,13 @@ async def test_a_bare_host_and_one_that_never_started_are_free(
         {"san": ["10.0.0.9", "api.example.org"]},
         {"extra": {"cluster-cidr": "10.42.0.0/16", "kube-apiserver-arg": ["v=2"]}},
         {"extra": {"cluster-cidr": "10.42.0.0/16", "secrets-encryption": False}},
+        {"extra": {"cluster-cidr": ["10.42.0.0/16"], "disable": ["servicelb", "traefik"]}},
+        # K3s's own defaults, said or not.
+        {"extra": {}},
+        {"extra": {"flannel-backend": "vxlan", "egress-selector-mode": "agent"}},
+        {"extra": {"service-cidr": "10.43.0.0/16", "cluster-dns": "10.43.0.10"}},
+        {"extra": {"cluster-domain": "cluster.local", "secrets-encryption-provider": "aescbc"}},
+        {"extra": {"flannel-external-ip": False, "embedded-registry": "false"}},
     ],
 )
 async def test_what_may_change(hands: LocalHands, tmp_path: Path, changes: dict[str, Any]) -> None:
@@ -107,12 +130,51 @@ async def test_what_may_change(hands: LocalHands, tmp_path: Path, changes: dict[
         ),
         ({"address": "10.0.0.2"}, "node-ip (10.0.0.1 there, 10.0.0.2 wanted)"),
         ({"name": "k3s-server-9"}, "node-name (k3s-server-1 there, k3s-server-9 wanted)"),
-        ({"extra": {}}, "cluster-cidr (10.42.0.0/16 there, not set wanted)"),
+        # Another port is another PostgreSQL: an empty one, perhaps.
+        ({"port": 5433}, "datastore.port (5432 there, 5433 wanted)"),
         (
-            {"extra": {"cluster-cidr": "10.42.0.0/16", "secrets-encryption": True}},
+            {"engine": "mysql", "port": 5432},
+            "datastore.engine (postgres there, mysql wanted)",
+        ),
+        (
+            {"state": config.DatastoreFiles("/ca", "/given", "/key")},
+            "datastore.mode (managed there, existing wanted)",
+        ),
+        (
+            {"state": config.DatastoreFiles("/ca")},
+            "datastore.mode (managed there, existing wanted)",
+        ),
+        ({"state": config.Etcd()}, "datastore.mode (managed there, embedded wanted)"),
+        (
+            {"extra": {"cluster-cidr": "10.99.0.0/16"}},
+            "cluster-cidr (not set there, 10.99.0.0/16 wanted)",
+        ),
+        (
+            {"extra": {"cluster-cidr+": "10.99.0.0/16"}},
+            "cluster-cidr (not set there, 10.99.0.0/16 wanted)",
+        ),
+        (
+            {"extra": {"--cluster-cidr": ["10.99.0.0/16"]}},
+            "cluster-cidr (not set there, 10.99.0.0/16 wanted)",
+        ),
+        (
+            {"extra": {"cluster-cidr": "10.42.0.0/16", "cluster-cidr+": "fd00:42::/56"}},
+            "cluster-cidr (not set there, 10.42.0.0/16,fd00:42::/56 wanted)",
+        ),
+        (
+            {"extra": {"secrets-encryption": True}},
             "secrets-encryption (not set there, true wanted)",
         ),
-        ({"token": "second-agent-token"}, "agent-token (it has another value)"),
+        (
+            {"extra": {"secrets-encryption-provider": "secretbox"}},
+            "secrets-encryption-provider (not set there, secretbox wanted)",
+        ),
+        (
+            {"extra": {"flannel-external-ip": True}},
+            "flannel-external-ip (not set there, true wanted)",
+        ),
+        ({"token": "second-token"}, "token (it has another value)"),
+        ({"agent_token": "second-agent-token"}, "agent-token (it has another value)"),
     ],
 )
 async def test_what_may_not(
@@ -123,25 +185,72 @@ async def test_what_may_not(
     assert said == f"this cannot be changed in a cluster that is there: {told}"
 
 
-@pytest.mark.parametrize("token", ["123456", "true", "0x1F", "-dash", "a" * 200])
+@pytest.mark.parametrize("token", ["123456", "true", "0x1F", "-dash", "a" * 200, "a::b:c"])
 async def test_a_token_is_read_however_yaml_writes_it(
     hands: LocalHands, tmp_path: Path, token: str
 ) -> None:
-    install(tmp_path, token=token)
-    assert await judged(hands, check(tmp_path, token=token)) == ""
-    assert "agent-token" in await judged(hands, check(tmp_path, token=f"{token}x"))
+    install(tmp_path, token=token, agent_token=token)
+    assert await judged(hands, check(tmp_path, token=token, agent_token=token)) == ""
+    said = await judged(hands, check(tmp_path, token=f"{token}x", agent_token=f"{token}x"))
+    assert said.endswith("there: token (it has another value); agent-token (it has another value)")
 
 
-async def test_a_cluster_does_not_move_into_etcd(hands: LocalHands, tmp_path: Path) -> None:
-    install(tmp_path)
-    said = await judged(hands, replace(check(tmp_path), endpoint=Secret("")))
-    assert "datastore.database (k3s there, not set wanted)" in said
+@pytest.mark.parametrize("state", [config.Etcd(), config.Etcd("https://10.0.0.1:6443")])
+async def test_a_token_that_pins_the_clusters_ca_is_the_same(
+    hands: LocalHands, tmp_path: Path, state: config.Etcd
+) -> None:
+    """A server that joins etcd has it so in its file."""
+    full = config.secure_server_token("ab" * 32, Secret("first-token")).reveal()
+    install(tmp_path, state=state, token=full)
+    assert await judged(hands, check(tmp_path, state=state)) == ""
+    assert await judged(hands, check(tmp_path, state=state, token=full)) == ""
+    said = await judged(hands, check(tmp_path, state=state, token="another-token"))
+    assert said.endswith("that is there: token (it has another value)")
+
+
+@pytest.mark.parametrize("there", ["10.0.0.1", "fd00::1"])
+async def test_defaults_go_by_the_family_of_the_node(
+    hands: LocalHands, tmp_path: Path, there: str
+) -> None:
+    install(tmp_path, address=there, extra={})
+    pods, dns = ("10.42.0.0/16", "10.43.0.10") if "." in there else ("fd00:42::/56", "fd00:43::a")
+    said = {"cluster-cidr": pods, "cluster-dns": dns}
+    assert await judged(hands, check(tmp_path, address=there, extra=said)) == ""
+    other = {"cluster-cidr": "fd00:42::/56" if "." in there else "10.42.0.0/16"}
+    assert "cluster-cidr" in await judged(hands, check(tmp_path, address=there, extra=other))
+
+
+async def test_the_name_server_follows_from_the_services(hands: LocalHands, tmp_path: Path) -> None:
+    services = {"service-cidr": "10.96.0.0/12,fd00:96::/112"}
+    install(tmp_path, extra=services)
+    said = services | {"cluster-dns": "10.96.0.10,fd00:96::a"}
+    assert await judged(hands, check(tmp_path, extra=said)) == ""
+    assert "cluster-dns" in await judged(
+        hands, check(tmp_path, extra=services | {"cluster-dns": "10.43.0.10"})
+    )
+
+
+@pytest.mark.parametrize("hostname", ["db.example.org", "fd00::7"])
+async def test_where_mysql_is(hands: LocalHands, tmp_path: Path, hostname: str) -> None:
+    """Its password is not escaped, and may look like any other part."""
+    given = {"state": config.DatastoreFiles("/ca"), "engine": "mysql", "hostname": hostname}
+    given |= {"port": 3306, "password": "p@tcp(x:1)/y//z:@"}
+    install(tmp_path, **given)
+    assert await judged(hands, check(tmp_path, **given)) == ""
+    assert await judged(hands, check(tmp_path, **given | {"password": "another"})) == ""
+    for key, value in {"port": 3307, "database": "other", "user": "other"}.items():
+        said = await judged(hands, check(tmp_path, **given | {key: value}))
+        assert said.endswith(f"{value} wanted)"), said
+        assert said.count("there,") == 1, said
+    said = await judged(hands, check(tmp_path, **given | {"hostname": "elsewhere"}))
+    assert said.endswith(f"datastore.hostname ({hostname} there, elsewhere wanted)")
 
 
 async def test_no_secret_is_in_what_it_says(hands: LocalHands, tmp_path: Path) -> None:
     install(tmp_path)
     state = await hands.look(check(tmp_path))
-    assert "ord%251" not in repr(state) and "first-agent-token" not in repr(state)
+    assert "ord%251" not in repr(state)
+    assert "first-token" not in repr(state) and "first-agent-token" not in repr(state)
 
 
 def join(root: Path, name: str, address: str) -> None:
