@@ -275,7 +275,10 @@ def firewall(site: Site, name: str) -> Problem | None:
 
 def existing_k3s(site: Site, name: str) -> Problem | None:
     facts = site.facts[name]
-    wanted = "server" if "server" in site.profile.hosts[name].roles else "agent"
+    roles = set(site.profile.hosts[name].roles)
+    if not roles & _K3S:
+        return _left_behind(site, name)
+    wanted = "server" if "server" in roles else "agent"
     if facts.k3s_role is not None and facts.k3s_role != wanted:
         return stop(
             f"it runs K3s as {facts.k3s_role}, and the profile makes it a K3s {wanted}",
@@ -288,6 +291,22 @@ def existing_k3s(site: Site, name: str) -> Problem | None:
             "k3s-tui does not upgrade clusters yet: pin the version that is installed",
         )
     return None
+
+
+def _left_behind(site: Site, name: str) -> Problem | None:
+    """A node that goes on, while nobody knows it any more, is cut off from the datastore.
+
+    K3s of others, where none of ours is wanted, is their affair.
+    """
+    role = site.facts[name].k3s_role
+    if role is None or not site.is_ours(name):
+        return None
+    script = "k3s-uninstall.sh" if role == "server" else "k3s-agent-uninstall.sh"
+    return stop(
+        f"it runs K3s as {role}, and the profile does not make it a server or an agent any more",
+        f"give it back the role {role}; to take it out of the cluster, `kubectl drain` it, `kubectl"
+        f" delete node` it, and run {script} on it; then run again",
+    )
 
 
 def _port(port: int, site: Site, name: str, owner: str = "") -> Problem | None:
@@ -404,7 +423,7 @@ RULES: tuple[tuple[str, frozenset[str], Rule], ...] = (
     ("cgroups", _K3S, cgroups),
     ("kernel-modules", _K3S, kernel_modules),
     ("default-route", _K3S, default_route),
-    ("existing-k3s", _K3S, existing_k3s),
+    ("existing-k3s", _ALL, existing_k3s),
     ("ports", _K3S, k3s_ports),
     ("founder", frozenset({"server"}), founder),
     ("datastore-port", frozenset({"datastore"}), datastore_port),

@@ -8,6 +8,7 @@ import pytest
 import tomlkit
 
 from .lab import Lab
+from .operators import changes, snapshot
 from .product import Done, Product
 
 Roles = dict[str, list[str]]
@@ -76,3 +77,24 @@ def test_from_bare_hosts_to_a_cluster_and_to_0_changes(
 
     again = applied(product)
     assert not again.steps("changed"), again
+
+    for name in (*servers, *agents):
+        if len(roles[name]) > 1 and len(servers) > 1:
+            loses_its_node(product, name)
+
+
+def loses_its_node(product: Product, name: str) -> None:
+    """Left to its other role, it would go on as a node that nobody knows."""
+    text = product.profile.read_text()
+    document = tomlkit.parse(text)
+    kept = [role for role in document["hosts"][name]["roles"] if role not in ("server", "agent")]
+    document["hosts"][name]["roles"] = kept
+    product.profile.write_text(tomlkit.dumps(document))
+    before = snapshot(product.lab)
+    done = product.apply()
+    product.profile.write_text(text)
+    assert done.status == 5, done
+    told = done.of("planned", verdict="problem", step=f"{name}/preflight/existing-k3s")
+    assert [event["host"] for event in told] == [name], done
+    assert "does not make it a server or an agent any more" in told[0]["summary"]
+    assert not [at for at in changes(before, snapshot(product.lab)) if ":/etc/" in at]

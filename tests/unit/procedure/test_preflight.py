@@ -12,6 +12,7 @@ from k3s_tui.hosts.listeners import Listener
 from k3s_tui.procedure import preflight
 from k3s_tui.procedure.site import Site
 from k3s_tui.profile.model import HostEntry, Profile
+from k3s_tui.resources.k3s.service import MARK
 from k3s_tui.resources.postgres.cluster import Cluster, ClusterState, SupportedVersion
 from k3s_tui.resources.postgres.psql import Psql
 from tests.unit.procedure.sites import GIB, HOW_TO, changed, site, with_host, with_node_ip
@@ -48,6 +49,9 @@ def test_hosts_that_have_everything_pass() -> None:
 
 
 SERVER, AGENT, DATASTORE, BALANCER = "k3s-server-1", "k3s-agent", "postgres", "nginx"
+
+OURS: dict[str, Any] = {"marks": frozenset({MARK}), "k3s_version": "v1.36.3+k3s1"}
+"""K3s that k3s-tui installed."""
 
 CASES: dict[str, tuple[Profile, str, dict[str, Any], Verdict, str, str]] = {
     # profile, step, facts that differ, verdict, part of the text, part of the fix
@@ -346,6 +350,38 @@ CASES: dict[str, tuple[Profile, str, dict[str, Any], Verdict, str, str]] = {
         HOW_TO,
         f"{SERVER}/preflight/existing-k3s",
         {"k3s_role": "server", "k3s_version": "v1.36.3+k3s1-dirty"},
+        "pass",
+        "",
+        "",
+    ),
+    "a server that lost its role, beside another": (
+        HOW_TO,
+        f"{BALANCER}/preflight/existing-k3s",
+        OURS | {"k3s_role": "server"},
+        "stop",
+        "it runs K3s as server, and the profile does not make it a server or an agent any more",
+        "k3s-uninstall.sh on it; then run again",
+    ),
+    "an agent that lost its role, beside another": (
+        HOW_TO,
+        f"{DATASTORE}/preflight/existing-k3s",
+        OURS | {"k3s_role": "agent"},
+        "stop",
+        "it runs K3s as agent",
+        "give it back the role agent",
+    ),
+    "K3s of others beside the datastore": (
+        HOW_TO,
+        f"{DATASTORE}/preflight/existing-k3s",
+        {"k3s_role": "agent", "k3s_version": "v1.20.1+k3s1"},
+        "pass",
+        "",
+        "",
+    ),
+    "K3s that was uninstalled beside the datastore": (
+        HOW_TO,
+        f"{DATASTORE}/preflight/existing-k3s",
+        OURS,
         "pass",
         "",
         "",
