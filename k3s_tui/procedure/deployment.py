@@ -223,6 +223,7 @@ class Deployment:
                 Host(name), self._connect(name, sudo), self._emit, self._order.identity
             )
         await open_all(self._fleet)
+        self._pin_known()
         script = asked_of_hosts(profile)
         looks = await asyncio.gather(
             *(look_at(self._fleet[Host(name)].transport, script) for name in profile.hosts)
@@ -269,6 +270,17 @@ class Deployment:
                 raise unknown
             lockfile.pin_host_keys(lock_file(self._order.profile_path), {unknown.host: unknown.key})
             self._pins[unknown.host] = unknown.key
+
+    def _pin_known(self) -> None:
+        """Pin what known_hosts vouched for, jump hosts included: from now on the lock file decides.
+
+        It also says, to everybody who has it, which hosts the profile once had.
+        """
+        shown = self._connector.host_keys
+        new = {name: key for name, key in shown.items() if name not in self._pins}
+        if new:
+            lockfile.pin_host_keys(lock_file(self._order.profile_path), new)
+            self._pins.update(new)
 
     async def _accepted(self, unknown: HostKeyUnknown) -> bool:
         question = (
