@@ -7,10 +7,10 @@ refuses (`resources.k3s.unchanged`, `.departed`, and the preflight's `existing-k
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from k3s_tui.core.events import StepDone
 from k3s_tui.engine.record import EVENTS
@@ -19,12 +19,15 @@ from k3s_tui.procedure.recording import runs_folder
 from k3s_tui.profile import lockfile
 from k3s_tui.profile.model import HostEntry, Profile
 from k3s_tui.profile.neighbours import lock_file
-from k3s_tui.resources.k3s.unchanged import FIXED
+from k3s_tui.resources.k3s.unchanged import FIXED, differing
 
-Code: TypeAlias = Literal["datastore", "version", "secret", "network", "node", "address", "role"]
+Code: TypeAlias = Literal[
+    "datastore", "authority", "version", "secret", "network", "node", "address", "role"
+]
 
 REASONS: dict[Code, str] = {
     "datastore": "the cluster's state is in there: elsewhere, K3s would found a second cluster",
+    "authority": "running servers and the datastore trust the CA that is there, and no other",
     "version": "k3s-tui does not upgrade clusters yet",
     "secret": "its value opens what is in the datastore, and every agent has it; "
     "where it is kept may change",
@@ -52,7 +55,9 @@ class Installed:
 
 @dataclass(frozen=True)
 class Fixed:
-    """`path` leads to a value of the profile, or to a host as a whole; `text` is English."""
+    """`path` leads to a value of the profile, to a host as a whole, or to one of its roles, which
+    it has or has not; `text` is English.
+    """
 
     path: tuple[str, ...]
     code: Code
@@ -84,14 +89,28 @@ def fixed_fields(profile: Profile, there: Installed) -> tuple[Fixed, ...]:
     return tuple(_fixed(profile, there)) if there.nodes else ()
 
 
+def changed_options(profile: Profile, before: Any, after: Any) -> tuple[str, ...]:
+    """Which of the fixed options two tables of K3s's options say differently."""
+    addresses = next((host.cluster_addresses for host in profile.servers.values()), ())
+    tables = [
+        {**(table if isinstance(table, Mapping) else {}), "node-ip": ",".join(addresses)}
+        for table in (before, after)
+    ]
+    return differing(*tables)
+
+
 def _fixed(profile: Profile, there: Installed) -> Iterator[Fixed]:
     wanted = profile.datastore
     yield Fixed(("datastore", "mode"), "datastore")
     if wanted.mode == "existing":
         yield Fixed(("datastore", "engine"), "datastore")
     if wanted.mode != "embedded":
-        for key in ("hostname", "database", "user"):
+        for key in ("hostname", "port", "database", "user"):
             yield Fixed(("datastore", key), "datastore")
+    if wanted.mode == "existing" and wanted.address is not None:
+        yield Fixed(("datastore", "address"), "datastore")
+    if profile.has_certificates:
+        yield Fixed(("pki", "mode"), "authority")
     yield Fixed(("k3s", "version"), "version")
     yield Fixed(("k3s", "token"), "secret")
     yield Fixed(("k3s", "agent-token"), "secret")
@@ -101,13 +120,14 @@ def _fixed(profile: Profile, there: Installed) -> Iterator[Fixed]:
     for name, entry in profile.k3s_nodes.items():
         if name in there.nodes:
             yield Fixed(("hosts", name), "node")
-            yield Fixed(("hosts", name, "roles"), "role")
+            for role in ("server", "agent"):
+                yield Fixed(("hosts", name, "roles", role), "role")
             yield _address(name, entry)
     if wanted.mode == "managed" and wanted.hosts_entry == "auto":
         for name, entry in profile.with_role("datastore").items():
+            yield Fixed(("hosts", name, "roles", "datastore"), "datastore")
             if name not in there.nodes:  # else it is said above
                 yield Fixed(("hosts", name), "datastore")
-                yield Fixed(("hosts", name, "roles"), "datastore")
                 yield _address(name, entry)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from k3s_tui.core.errors import OperatorError
 from k3s_tui.core.secret import Secret
-from k3s_tui.procedure.fixed import Code, fixed_fields, installed
+from k3s_tui.procedure.fixed import Code, changed_options, fixed_fields, installed
 from k3s_tui.profile import load, save
 from k3s_tui.profile.locate import Path as Place
 from k3s_tui.profile.model import Profile
@@ -40,6 +40,7 @@ class Draft:
         self.reviewed: dict[str, str] = {}
         """Certificates that the operator has looked at, and what they said then."""
         self._saved = copy.deepcopy(self.document) if path.exists() else None
+        self._opened = self._saved
         self._checked: load.Checked | None = None
         self._fixed: dict[Place, Code] | None = None
 
@@ -221,6 +222,12 @@ class Draft:
                         if self.get(each.path) == _at(self._saved, each.path)
                     }
         return self._fixed
+
+    def changed_options(self, place: Place) -> tuple[str, ...]:
+        """Options of a table that are fixed, and not as they were when the profile was opened."""
+        if self._opened is None or not any(fixed[:-1] == place for fixed in self.fixed):
+            return ()
+        return changed_options(self.checked.profile, _at(self._opened, place), self.get(place))
 
     @property
     def changed(self) -> bool:

@@ -7,6 +7,7 @@ from k3s_tui.tui.language import N_, _
 
 REASONS: dict[Code, str] = {
     "datastore": N_("the cluster's state is in there"),
+    "authority": N_("running servers trust the CA that is there, and no other"),
     "version": N_("k3s-tui does not upgrade clusters yet"),
     "secret": N_("its value opens what is in the datastore"),
     "network": N_("it was decided when the cluster was made"),

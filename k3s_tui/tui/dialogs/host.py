@@ -11,6 +11,7 @@ from textual.containers import Grid, Horizontal, Vertical, VerticalScroll
 from textual.events import DescendantBlur, DescendantFocus
 from textual.widgets import Button, Checkbox, Input, Label, Static
 
+from k3s_tui.procedure.fixed import Code
 from k3s_tui.profile.problem import ProfileProblem
 from k3s_tui.tui.draft import Draft, roles_of
 from k3s_tui.tui.fixed import tell as tell_fixed
@@ -47,6 +48,8 @@ class HostDialog(Dialog[bool]):
         self._before = name
         self._host: dict[str, Any] = dict(draft.hosts.get(name, {})) if name else {}
         self._all_told = False
+        self._fixed_roles = ""
+        """Why some cannot be given or taken any more."""
 
     def compose(self) -> ComposeResult:
         host = self._host
@@ -141,9 +144,15 @@ class HostDialog(Dialog[bool]):
             place = node if field.place == ("name",) else (*node, *field.place)
             if place in codes:
                 field.fix(tell_fixed(codes[place]))
-        if code := codes.get((*node, "roles")):
-            self.query_one("#role-server").disabled = self.query_one("#role-agent").disabled = True
-            self.query_one("#wrong-roles", Static).update(plain(tell_fixed(code)))
+        told: dict[Code, list[str]] = {}
+        for role, label in ROLES.items():
+            if code := codes.get((*node, "roles", role)):
+                self.query_one(f"#role-{role}").disabled = True
+                told.setdefault(code, []).append(_(label))
+        self._fixed_roles = "\n".join(
+            f"{', '.join(labels)}: {tell_fixed(code)}" for code, labels in told.items()
+        )
+        self._tell_roles([])
 
     @on(Input.Submitted)
     @on(Button.Pressed, "#ok")
@@ -194,12 +203,16 @@ class HostDialog(Dialog[bool]):
                 field.show(told)
         roles = by_key.pop("roles", [])
         if not only or only == "roles":
-            box = self.query_one("#roles-of")
-            box.set_class(bool(roles), "-told")
-            box.set_class(any(p.severity == "error" for p in roles), "-wrong")
-            self.query_one("#wrong-roles", Static).update(plain(_lines(roles)))
+            self._tell_roles(roles)
         homeless = [problem for rest in by_key.values() for problem in rest]
         self.query_one("#wrong", Static).update(plain(_lines(homeless) if not only else ""))
+
+    def _tell_roles(self, problems: list[ProfileProblem]) -> None:
+        box = self.query_one("#roles-of")
+        box.set_class(bool(problems or self._fixed_roles), "-told")
+        box.set_class(any(p.severity == "error" for p in problems), "-wrong")
+        said = "\n".join(filter(None, (self._fixed_roles, _lines(problems))))
+        self.query_one("#wrong-roles", Static).update(plain(said))
 
     @on(Field.Changed)
     @on(Checkbox.Changed)

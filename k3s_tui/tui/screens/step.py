@@ -23,7 +23,7 @@ from k3s_tui.tui.steps import WizardStep
 from k3s_tui.tui.text import plain
 from k3s_tui.tui.widgets.field import Field
 from k3s_tui.tui.widgets.key_bar import KeyBar
-from k3s_tui.tui.widgets.secret_field import SecretField
+from k3s_tui.tui.widgets.options_field import OptionsField
 from k3s_tui.tui.widgets.step_bar import StepBar, TitleBar
 
 
@@ -86,8 +86,10 @@ class StepScreen(Page):
         """
         codes = self.draft.fixed
         for field in self.query(Field):
-            if field.place in codes and not field.is_wrong and not isinstance(field, SecretField):
+            if field.place in codes and not field.is_wrong:
                 field.fix(tell_fixed(codes[field.place]))
+            elif isinstance(field, OptionsField):
+                field.fix_options()
 
     @property
     def problems(self) -> list[ProfileProblem]:

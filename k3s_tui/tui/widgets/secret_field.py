@@ -113,6 +113,23 @@ class SecretField(Field):
         yield "type", _("type one, into {store}").format(store=store.name)
         yield "refer", _("refer to where it is kept")
 
+    def fix(self, why: str) -> None:
+        """From now on the value stays; where it is kept may change.
+
+        Who has the profile without its store has to give that value.
+        """
+        self.fixed = why
+        self._tell(why)
+        if self._way == "type" or (
+            self._way == "make" and not secrets_file(self._draft.path).exists()
+        ):
+            return
+        left: dict[Way, str] = dict(self._ways())
+        ways = [way for way in dict.fromkeys((self._way, "refer")) if way in left]
+        select = self.query_one(Select)
+        select.set_options([(plain(left[way]), way) for way in ways])
+        select.disabled = len(ways) == 1
+
     def _reference_text(self) -> str:
         """What stands in the profile, unless it may be the secret itself."""
         value = self._draft.get(self.place)

@@ -10,7 +10,7 @@ import pytest
 from k3s_tui.core.events import Outcome, RunDone, StepDone
 from k3s_tui.core.secret import Redactor
 from k3s_tui.engine.record import Recorder
-from k3s_tui.procedure.fixed import Installed, fixed_fields, installed
+from k3s_tui.procedure.fixed import Installed, changed_options, fixed_fields, installed
 from k3s_tui.procedure.recording import runs_folder
 from k3s_tui.profile import lockfile
 from k3s_tui.profile.model import HostEntry
@@ -73,19 +73,24 @@ def test_what_is_fixed_and_what_is_not() -> None:
         "datastore.hostname",
         "datastore.database",
         "datastore.user",
+        "datastore.port",
+        "pki.mode",
         "k3s.version",
         "k3s.token",
         "k3s.agent-token",
         "k3s.server-config.cluster-cidr",
         "hosts.k3s-server-1",
         "hosts.k3s-server-1.address",
-        "hosts.k3s-agent.roles",
+        "hosts.k3s-agent.roles.server",
+        "hosts.k3s-agent.roles.agent",
         "hosts.postgres",
+        "hosts.postgres.roles.datastore",
         "hosts.postgres.address",
     }
     # Not installed yet; followed by servers and agents; where the password is kept and its value.
-    assert not {p for p in found if p.startswith(("hosts.k3s-server-2", "loadbalancer", "pki"))}
-    assert "datastore.password" not in found
+    assert not {p for p in found if p.startswith(("hosts.k3s-server-2", "loadbalancer"))}
+    assert not found & {"datastore.password", "pki.ca", "hosts.postgres.roles.agent"}
+    assert "k3s.server-config.disable" not in found
 
 
 def test_where_dns_leads_to_the_datastore_its_host_is_free() -> None:
@@ -100,7 +105,9 @@ def test_what_is_fixed_depends_on_who_holds_the_state() -> None:
         return {one.path[1] for one in there if one.path[0] == "datastore"}
 
     assert of("embedded") == {"mode"}
-    assert of("existing") == {"mode", "engine", "hostname", "database", "user"}
+    assert of("existing") == {"mode", "engine", "hostname", "port", "database", "user"}
+    pinned = changed(datastore={"mode": "existing", "address": "10.0.0.9"})
+    assert ("datastore", "address") in {one.path for one in fixed_fields(pinned, Installed(NODES))}
 
 
 def test_nothing_is_said_twice() -> None:
@@ -118,6 +125,15 @@ def test_with_a_node_ip_the_way_of_ssh_is_free() -> None:
         one.path[2] for one in fixed if one.path[:2] == ("hosts", "k3s-agent") and one.path[2:]
     }
     assert found == {"roles", "node-ip"}
+
+
+def test_options_are_compared_as_k3s_understands_them() -> None:
+    def of(after: dict[str, object]) -> tuple[str, ...]:
+        return changed_options(HOW_TO, {"cluster-cidr": "10.42.0.0/16"}, after)
+
+    assert of({}) == of({"flannel-backend": "vxlan", "disable": ["traefik"]}) == ()
+    assert of({"cluster-cidr+": "10.99.0.0/16"}) == ("cluster-cidr",)
+    assert changed_options(HOW_TO, None, "typed wrong") == ()
 
 
 def test_every_reason_is_told() -> None:
