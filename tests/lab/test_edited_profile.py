@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 import tomlkit
 
@@ -35,8 +37,12 @@ def applied(product: Product) -> Done:
 
 @pytest.fixture(scope="module")
 def product(bare_hosts: Lab, tmp_path_factory: pytest.TempPathFactory) -> Product:
-    """A cluster of one server, without the agent."""
-    product = Product(bare_hosts, tmp_path_factory.mktemp("operator"))
+    """A cluster of one server, without the agent; only known_hosts vouches for the hosts."""
+    product = Product(bare_hosts, tmp_path_factory.mktemp("operator"), pin=False)
+    known = product.home / ".ssh" / "known_hosts"
+    known.parent.mkdir(mode=0o700)
+    keys = bare_hosts.host_keys
+    known.write_text("".join(f"{at} {keys[name]}\n" for name, at in bare_hosts.addresses.items()))
     document = tomlkit.parse(product.profile.read_text())
     del document["hosts"][AGENT]
     del document["hosts"][SERVERS[1]]
@@ -44,6 +50,16 @@ def product(bare_hosts: Lab, tmp_path_factory: pytest.TempPathFactory) -> Produc
     assert product.init().status == 0
     applied(product)
     return product
+
+
+def test_what_known_hosts_vouched_for_is_pinned_once(product: Product) -> None:
+    lock = lock_file(product)
+    pinned = tomlkit.parse(lock.read_text())["host-keys"]
+    keys = product.lab.host_keys
+    assert pinned == {name: keys[name] for name in (SERVERS[0], "nginx", "postgres")}
+    before = lock.stat()
+    assert not applied(product).steps("changed")
+    assert (lock.stat().st_ino, lock.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_a_server_that_is_added_is_let_in_and_nothing_restarts(product: Product) -> None:
@@ -115,6 +131,13 @@ def refused(product: Product, text: str, *says: str) -> Done:
     ("old", "new", "says"),
     [
         ('database = "k3s"', 'database = "another"', "datastore.database (k3s there, another"),
+        # Another port is another PostgreSQL, and an empty one.
+        ('database = "k3s"', 'port = 5433\ndatabase = "k3s"', "datastore.port (5432 there, 5433"),
+        (
+            'database = "k3s"',
+            'cluster = "own"\nport = 5433\ndatabase = "k3s"',
+            "datastore.port (5432 there, 5433 wanted)",
+        ),
         ('user = "k3s"', 'user = "another"', "datastore.user (k3s there, another wanted)"),
         ("postgres.rancher.rke2", "db.example.org", "datastore.hostname (postgres.rancher.rke2"),
         ("tls-san = [", 'server-config.cluster-cidr = "10.99.0.0/16"\ntls-san = [', "cluster-cidr"),
@@ -129,6 +152,8 @@ def test_what_cannot_be_changed_is_named_and_nothing_is_touched(
     assert text.count(old) == 1, old
     done = refused(product, text.replace(old, new), says)
     told = done.of("planned", verdict="problem")
+    # That database is not there, as its own host says.
+    told = [event for event in told if "does not hold the cluster" not in event["summary"]]
     assert all("cannot be changed in a cluster" in event["summary"] for event in told), told
     assert {event["host"] for event in told} == set(SERVERS)
 
@@ -183,6 +208,41 @@ def test_a_datastore_elsewhere_is_refused(product: Product) -> None:
     refused(product, tomlkit.dumps(document), there)
 
 
+def test_a_datastore_where_a_dns_may_lead_is_refused_when_it_is_empty(product: Product) -> None:
+    """Nothing that the servers have says where it is: the datastore itself has to."""
+    document = tomlkit.parse(product.profile.read_text())
+    del document["hosts"]["postgres"]
+    document["hosts"]["nginx"]["roles"] = ["loadbalancer", "datastore"]
+    document["datastore"]["hosts-entry"] = "never"
+    says = "database k3s does not hold the cluster that k3s-server-1, k3s-server-2 belong to"
+    done = refused(product, tomlkit.dumps(document), says)
+    (told,) = done.of("planned", step="nginx/preflight/cluster-is-there")
+    assert "restore it" in told["hint"]
+
+
+def test_a_datastore_of_ours_does_not_become_one_of_theirs(product: Product) -> None:
+    document = tomlkit.parse(product.profile.read_text())
+    del document["hosts"]["postgres"], document["pki"]
+    document["datastore"]["mode"] = "existing"
+    document["datastore"]["ca"] = "datastore-ca.pem"
+    ca = product.lab.host(SERVERS[0]).sh("cat /etc/k3s-tui/datastore/ca.crt")
+    (product.folder / "datastore-ca.pem").write_text(ca)
+    refused(product, tomlkit.dumps(document), "datastore.mode (managed there, existing wanted)")
+
+
+def test_another_ca_is_refused(product: Product) -> None:
+    """All at once, the servers and PostgreSQL would not trust each other."""
+    words = "-x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=another"
+    command = ["openssl", "req", *words.split(), "-keyout", "ca.key", "-out", "ca.pem"]
+    subprocess.run(command, cwd=product.folder, check=True, capture_output=True)
+    (product.folder / "ca.key").chmod(0o600)
+    document = tomlkit.parse(product.profile.read_text())
+    document["pki"] = {"mode": "bring-your-own", "ca": "ca.pem", "ca-key": "ca.key"}
+    done = refused(product, tomlkit.dumps(document), "CA cannot be replaced", "CN=another wanted")
+    told = {event["step"] for event in done.of("planned", verdict="problem")}
+    assert told == {f"{name}/preflight/datastore-ca" for name in SERVERS}
+
+
 def test_after_the_refusals_nothing_is_to_be_changed(product: Product) -> None:
     assert not applied(product).steps("changed")
 
@@ -225,3 +285,12 @@ def test_another_registration_address_is_followed(product: Product) -> None:
     assert new in product.profile.with_name("lab.kubeconfig").read_text()
     assert f"{AGENT}/verification/every-server-answers" in done.steps("ok")
     assert not applied(product).steps("changed")
+
+
+def test_a_role_that_is_taken_from_a_host_that_stays_is_refused(product: Product) -> None:
+    document = tomlkit.parse(product.profile.read_text())
+    document["hosts"][AGENT]["roles"] = ["loadbalancer"]
+    says = "it runs K3s as agent, and the profile does not make it a server or an agent any more"
+    done = refused(product, tomlkit.dumps(document), says)
+    (told,) = done.of("planned", verdict="problem")
+    assert told["host"] == AGENT and "k3s-agent-uninstall.sh" in told["hint"], told

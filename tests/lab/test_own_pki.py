@@ -193,3 +193,28 @@ def test_its_key_signs_here(product: Product, ca: SiteCa) -> None:
     assert not [event for event in done.of("step-done") if event.get("warning")]
     again = product.apply()
     assert again.status == 0 and not again.steps("changed"), again
+
+
+def test_another_ca_is_refused_and_one_more_is_taken(
+    product: Product, ca: SiteCa, tmp_path: Path
+) -> None:
+    """Servers that run know the first one only; with both, it goes on signing."""
+    other = SiteCa(tmp_path / "other")
+    (product.folder / "other.pem").write_text(other.bundle)
+    key = product.folder / "other.key"
+    key.touch(0o600)
+    key.write_text((other.folder / "sub.enc").read_text())
+    passphrase = {"ca-key-passphrase": "file:ca-passphrase"}
+    pki(product, ca="other.pem", **{"ca-key": "other.key"}, **passphrase)
+    before = snapshot(product.lab)
+    done = product.apply()
+    assert done.status == 5, done
+    told = {event["step"] for event in done.of("planned", verdict="problem")}
+    assert {f"{name}/preflight/datastore-ca" for name in SERVERS} <= told, done
+    assert not [at for at in changes(before, snapshot(product.lab)) if ":/etc/" in at]
+    (product.folder / "both.pem").write_text(ca.bundle + other.bundle)
+    pki(product, ca="both.pem", **{"ca-key": "site-ca.key"}, **passphrase)
+    done = product.apply()
+    assert done.status == 0, done
+    again = product.apply()
+    assert again.status == 0 and not again.steps("changed"), again
