@@ -24,8 +24,8 @@ def test_the_readme_has_a_line_for_each_promise() -> None:
         row.injected, row.survived, row.canaries = number, number - 1, 1
     table = tally.by_promise()
     (line,) = table.splitlines()[2:]
-    number, promise, tests, *counts = (cell.strip() for cell in line.split("|")[1:-1])
-    assert [number, *counts] == ["P2", "7", "5", "0", "2"]
+    name, promise, tests, *counts = (cell.strip() for cell in line.split("|")[1:-1])
+    assert [name, *counts] == ["P2", "7", "5", "0", "2"]
     assert "half-closed network" in promise and "(tests/faults/test_network.py)" in tests
     page = tallies.inserted(tallies.README.read_text(), table)
     assert table in page and tallies.inserted(page, table) == page
