@@ -10,6 +10,7 @@ from k3s_tui.hosts.sanitize import sanitize
 from k3s_tui.hosts.script import quote
 from k3s_tui.profile.k3s_options import option, owned
 from k3s_tui.resources.k3s import config
+from k3s_tui.resources.k3s.documents import CAP, loaded
 from k3s_tui.resources.k3s.service import MARK
 
 _REMAINS = (
@@ -23,7 +24,7 @@ _REMAINS = (
 )
 """A unit that is there is not written anew, so what its arguments say would go on."""
 
-_LONGEST = 1024 * 1024
+_LONGEST = CAP + 1
 """Bytes of a configuration file that are looked at."""
 
 
@@ -135,11 +136,9 @@ def _keys(encoded: str) -> list[str] | None:
 
     Raises nothing: an error about what cannot be understood would quote it.
     """
-    import yaml
-
     try:
-        document = yaml.safe_load(base64.b64decode(encoded))
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
+        document = loaded(base64.b64decode(encoded).decode())
+    except ValueError:
         return None
     if document is None:
         return []

@@ -24,6 +24,7 @@ from k3s_tui.profile import networks
 from k3s_tui.profile.k3s_options import option
 from k3s_tui.resources.k3s import config
 from k3s_tui.resources.k3s.cluster_ca import PATH as CLUSTER_CA
+from k3s_tui.resources.k3s.documents import loaded
 from k3s_tui.resources.k3s.service import MARK
 
 FIXED = (
@@ -62,6 +63,9 @@ _DEFAULTS = {
 
 _TOKENS = ("token", "agent-token")
 _NOTHING = "not set"
+_LONGEST = 300
+"""Characters of a value; more than any of ours has."""
+
 _DATASTORE_HOST = "the datastore's address"
 _MODE = "datastore.mode"
 _TELLS_NO_VALUE = dict.fromkeys(_TOKENS, "it has another value")
@@ -249,13 +253,11 @@ def _password(token: str) -> str:
 
 def _settings(text: str) -> dict[str, Any]:
     """What a config.yaml sets, by options; nothing for what is none."""
-    import yaml
-
     try:
-        loaded: Any = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError):
-        loaded = None
-    return _by_option(loaded if isinstance(loaded, dict) else {})
+        document = loaded(text)
+    except ValueError:
+        document = None
+    return _by_option(document if isinstance(document, dict) else {})
 
 
 def _by_option(table: Mapping[Any, Any]) -> dict[str, Any]:
@@ -294,7 +296,11 @@ def _shown(value: Any) -> str:
         value = ",".join(map(str, value))  # as K3s sees it, the same
     if value is None or value is False or value in ("", "false"):
         return _NOTHING  # as K3s sees it, off is the same
-    return sanitize(value if isinstance(value, str) else json.dumps(value, default=str))
+    parts = value if isinstance(value, list) else [value]
+    if any(isinstance(part, list | dict | set) for part in parts):
+        return "nested"  # which K3s takes for none of these
+    shown = value if isinstance(value, str) else json.dumps(value, default=str)
+    return sanitize(shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…")
 
 
 def _of_endpoint(endpoint: str) -> dict[str, str]:

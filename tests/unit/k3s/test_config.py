@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ssl
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import yaml
@@ -13,6 +14,7 @@ from k3s_tui.resources.k3s import config
 from k3s_tui.resources.k3s.cluster_ca import ca_hash
 from k3s_tui.resources.k3s.diagnosis import diagnose
 from k3s_tui.resources.k3s.kubeconfig import rewritten
+from tests.unit.k3s.kubeconfigs import CLUSTER, USER, encoded, kubeconfig
 
 NODE = config.Node(
     "k3s-server-1", ["10.0.0.1"], {"zone": "a"}, ["CriticalAddonsOnly=true:NoExecute"]
@@ -89,32 +91,49 @@ def test_the_agents_token_pins_the_ca() -> None:
     assert token.reveal() == f"K10{'ab' * 32}::node:agent-token"
 
 
-KUBECONFIG = """\
-apiVersion: v1
-clusters:
-- cluster: {certificate-authority-data: default127.0.0.1, server: 'https://127.0.0.1:6443'}
-  name: default
-contexts:
-- context: {cluster: default, user: default}
-  name: default
-current-context: default
-kind: Config
-users:
-- name: default
-  user: {client-key-data: default}
-"""
+KUBECONFIG = kubeconfig()
 
 
 def test_a_kubeconfig_is_rewritten_by_its_structure() -> None:
     document = yaml.safe_load(rewritten(Secret(KUBECONFIG), "https://lb:6443", "how-to").reveal())
-    [cluster], [context], [user] = document["clusters"], document["contexts"], document["users"]
-    assert cluster["cluster"]["server"] == "https://lb:6443"
-    assert cluster["cluster"]["certificate-authority-data"] == "default127.0.0.1"
-    assert user["user"]["client-key-data"] == "default"
-    assert {cluster["name"], user["name"], context["name"], document["current-context"]} == {
-        "how-to"
+    assert document == {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "how-to", "cluster": {**CLUSTER, "server": "https://lb:6443"}}],
+        "users": [{"name": "how-to", "user": USER}],
+        "contexts": [{"name": "how-to", "context": {"cluster": "how-to", "user": "how-to"}}],
+        "current-context": "how-to",
     }
-    assert context["context"] == {"cluster": "how-to", "user": "how-to"}
+
+
+@pytest.mark.parametrize(
+    ("cluster", "user", "told"),
+    [
+        ({}, {"exec": {"command": "canary", "apiVersion": "x"}}, "exec"),
+        ({}, {"auth-provider": {"name": "gcp", "config": {"cmd-path": "canary"}}}, "auth-provider"),
+        ({}, {"tokenFile": "/home/canary/.ssh/id_ed25519"}, "tokenFile"),
+        ({}, {"as": "canary"}, "as"),
+        ({"proxy-url": "http://canary"}, {}, "proxy-url"),
+        ({"insecure-skip-tls-verify": True}, {"username": "canary"}, "insecure-skip-tls-verify"),
+        ({"\x1b[2J": "canary"}, {}, "\\x1b[2J"),
+    ],
+)
+def test_a_kubeconfig_that_asks_for_more_is_refused(
+    cluster: dict[str, Any], user: dict[str, Any], told: str
+) -> None:
+    text = kubeconfig({**CLUSTER, **cluster}, {**USER, **user})
+    with pytest.raises(StepFailed, match="more than its CA, a certificate and a key") as caught:
+        rewritten(Secret(text), "https://lb:6443", "x")
+    assert told in str(caught.value) and "canary" not in str(caught.value)
+    assert "before you trust that host" in caught.value.hint
+
+
+def test_what_others_have_in_a_kubeconfig_is_not_taken() -> None:
+    document = yaml.safe_load(KUBECONFIG)
+    document |= {"extensions": [{"name": "canary"}], "preferences": {"canary": True}}
+    document["contexts"][0]["context"]["namespace"] = "canary"
+    document["users"][0]["exec"] = {"command": "canary"}
+    assert "canary" not in rewritten(Secret(yaml.safe_dump(document)), "https://l", "x").reveal()
 
 
 def test_only_the_current_context_is_taken() -> None:
@@ -140,6 +159,12 @@ def test_only_the_current_context_is_taken() -> None:
         KUBECONFIG.replace("current-context: default", "current-context: gone"),
         KUBECONFIG.replace("current-context: default", ""),
         KUBECONFIG.replace("- name: default\n  user", "- name: canary\n  user"),
+        kubeconfig({**CLUSTER, "certificate-authority-data": "canary"}),
+        kubeconfig({**CLUSTER, "certificate-authority-data": encoded("EC PRIVATE KEY")}),
+        kubeconfig(user={**USER, "client-key-data": encoded("CERTIFICATE")}),
+        kubeconfig(user={**USER, "client-key-data": {"canary": 1}}),
+        kubeconfig(user={"exec": {"command": "canary"}}),
+        kubeconfig().replace("user: default", "user: &a [canary]\n    x: *a"),
     ],
 )
 def test_what_is_no_kubeconfig_is_not_quoted(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from k3s_tui.resources.k3s.cluster_ca import PATH as CLUSTER_CA
 from k3s_tui.resources.k3s.service import MARK
 from k3s_tui.resources.k3s.unchanged import JOINED, SameDatastore, SameNode, Unchanged
 from tests.unit.hands import LocalHands
+from tests.unit.k3s.test_documents import BOMB
 from tests.unit.shells import SHELLS
 
 FILES = config.DatastoreFiles("/ca", "/certificate", "/key")
@@ -306,3 +308,18 @@ async def test_the_datastore_stays_on_its_host(
     assert bool(found) == refused
     if found:
         assert "(10.0.0.5 there, 10.0.0.8 and fd00::8 wanted)" in found.text
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "value",
+    ["*a9", "[[10.42.0.0/16]]", "{2026-01-01: x}", f"{{a: {'[' * 200}{']' * 200}}}", "x" * 99_999],
+)
+def test_a_file_that_stands_for_more_than_it_is(value: str) -> None:
+    """Of what a host wrote, a short line is shown, and no memory is filled for it."""
+    text = BOMB + f"cluster-cidr: {value}\n" if "*" in value else f"cluster-cidr: {value}\n"
+    there = base64.b64encode(text.encode()).decode()
+    resource = check(Path("/"))
+    problem = resource.diff(resource.probe().parse(f"config {there}\n".encode()))
+    assert isinstance(problem, Problem)
+    assert len(problem.text) < 1500

@@ -29,6 +29,7 @@ from k3s_tui.resources.postgres.cluster import ClusterState
 from k3s_tui.resources.postgres.settings import Settings
 from k3s_tui.resources.published import PublishedSum
 from k3s_tui.resources.service import Service, ServiceState
+from tests.unit.k3s.kubeconfigs import kubeconfig
 from tests.unit.procedure.sites import CANARY, HOW_TO, changed, site, with_host, with_node_ip
 
 S1, S2, AGENT, DATASTORE, BALANCER = (
@@ -43,14 +44,6 @@ THREE_SERVERS = with_host("k3s-server-3", HostEntry(address="10.161.129.155", ro
 TWO_AGENTS = with_host("k3s-agent-2", HostEntry(address="10.161.129.197", roles=["agent"]))
 STARTED = 1_900_000_000
 SUMS = {"install.sh": "1" * 64, "k3s-amd64": "2" * 64}
-
-KUBECONFIG = """\
-apiVersion: v1
-clusters: [{cluster: {server: "https://127.0.0.1:6443"}, name: default}]
-contexts: [{context: {cluster: default, user: default}, name: default}]
-current-context: default
-users: [{user: {}, name: default}]
-"""
 
 
 class Written:
@@ -104,7 +97,7 @@ def _promised(step: Step[Any]) -> Any:
         case "checksums":
             return dict.fromkeys(("install.sh", "k3s-amd64", "k3s-arm64"), "e" * 64)
         case "kubeconfig":
-            return Secret(KUBECONFIG)
+            return Secret(kubeconfig())
         case "k3s":
             return ServiceState("", (), "active", "enabled")
         case "started":
