@@ -9,7 +9,7 @@ help:
 	@echo "make demo    bring up five hosts on this machine, make them a cluster, show its nodes"
 	@echo "make test    lint, types, imports, and every test (as root on Linux: the lab, too)"
 	@echo "make faults  every promise of SECURITY.md, by every fault; hours"
-	@echo "make fuzz    spoiled files for everything that reads files, ten minutes of them"
+	@echo "make fuzz    100,000 spoiled files and more for everything that reads files, in ten minutes"
 	@echo "make lint    formatting, lint, types and the import contract"
 	@echo "make bench   the figures of benchmarks/"
 	@echo "make messages bring the translations up to what the wizard says, and compile them"
@@ -54,7 +54,7 @@ faults: packages $(VENV)/ready
 	K3S_TUI_FAULTS=full $(PYTHON) -m pytest tests/faults --timeout 14400
 
 fuzz: $(VENV)/ready
-	@$(PYTHON) -m tests.faults.fuzzing 600
+	@$(PYTHON) -m tests.faults.fuzzing 600 100000
 
 demo: packages $(VENV)/ready
 	@$(PYTHON) -m tests.lab demo

@@ -28,7 +28,8 @@ class Identities(Generic[K, P]):
     """The operator's keys.
 
     `decode` makes a key of a file's bytes and a passphrase and raises ValueError when it cannot;
-    `held` gives an agent's keys by their public blob.
+    `certify` raises OSError or ValueError when a file is no certificate of a key; `held` gives an
+    agent's keys by their public blob.
     """
 
     def __init__(
@@ -36,11 +37,13 @@ class Identities(Generic[K, P]):
         folder: Path,
         ask: Ask | None,
         decode: Callable[[bytes, str | None], K],
+        certify: Callable[[K, Path], None],
         held: Callable[[str], Awaitable[Mapping[bytes, P]]],
     ) -> None:
         self._folder = folder
         self._ask = ask
         self._decode = decode
+        self._certify = certify
         self._held = held
         self._loaded: dict[Path, asyncio.Task[K]] = {}
 
@@ -91,12 +94,21 @@ class Identities(Generic[K, P]):
         passphrase = await self._passphrase(file) if file.encrypted else None
         try:
             data = await asyncio.to_thread(file.path.read_bytes)
-            return await asyncio.to_thread(self._decode, data, passphrase)
+            key = await asyncio.to_thread(self._decode, data, passphrase)
         except (OSError, ValueError) as error:
             raise CredentialsError(
                 f"cannot use the SSH key {file.path}: {sanitize(str(error))}",
                 hint="was the passphrase right?" if file.encrypted else "",
             ) from None
+        if certificate := file.certificate:
+            try:
+                await asyncio.to_thread(self._certify, key, certificate)
+            except (OSError, ValueError) as error:
+                raise CredentialsError(
+                    f"cannot use the SSH certificate {certificate}: {sanitize(str(error))}",
+                    hint=f"have it issued anew for {file.path}, or move it away",
+                ) from None
+        return key
 
     async def _passphrase(self, file: KeyFile) -> str:
         if self._ask is None:

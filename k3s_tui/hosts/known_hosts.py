@@ -61,7 +61,7 @@ class KnownHosts:
         for path in paths:
             try:
                 text = at_home(path).read_bytes().decode(errors="replace")
-            except OSError:
+            except (OSError, ValueError):  # ValueError: NUL in a path
                 continue
             entries += _entries(text, str(path))
         return cls._of(entries)

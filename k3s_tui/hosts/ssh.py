@@ -12,10 +12,10 @@ import contextlib
 import ctypes.util
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 from k3s_tui.core.address import endpoint
 from k3s_tui.core.ask import Ask
@@ -74,6 +74,7 @@ _DISCIPLINE: Mapping[str, Any] = {
     "x509_trusted_certs": None,
 }
 
+R = TypeVar("R")
 _Keys: TypeAlias = Offer[asyncssh.SSHKeyPair, asyncssh.SSHKey]
 
 
@@ -98,7 +99,7 @@ class Connector:
         self._pins: Mapping[str, str] = {} if pins is None else pins
         self._folder = (home or Path.home()) / ".ssh"
         self._agent = agent if agent is not None else os.environ.get("SSH_AUTH_SOCK", "")
-        self._identities = Identities(self._folder, ask, _decode, self._held)
+        self._identities = Identities(self._folder, ask, _decode, _certify, self._held)
         self._logins = Logins()
         self._known: dict[tuple[Path, ...], KnownHosts] = {}
         self._agents: dict[str, asyncssh.SSHAgentClient] = {}
@@ -166,11 +167,22 @@ class Connector:
             options = await asyncssh.SSHClientConnectionOptions.construct(
                 **self._place(target), client_keys=None, known_hosts=None, agent_path=None
             )
-        except (asyncssh.ConfigParseError, OSError, ValueError) as error:
+            return self._routed(target, options)
+        except Exception as error:  # its parser raises whatever it stumbles over
+            told = str(error) if isinstance(error, OSError | ValueError) else repr(error)
             raise UsageError(
-                f"cannot use {self._folder / 'config'}: {error}", host=target.name
+                f"cannot use {self._folder / 'config'} for {target.address}: {sanitize(told)}",
+                host=target.name,
+                hint=f"what does `ssh -G {target.address}` say?",
             ) from None
+
+    def _routed(self, target: Target, options: asyncssh.SSHClientConnectionOptions) -> Route:
+        """Raises ValueError for what leads nowhere."""
         config = options.config
+        if not 1 <= options.port <= 65535:
+            raise ValueError(f"{options.port} is not a port")
+        if not options.host.isprintable() or not options.host.encode("idna"):
+            raise ValueError("HostName is not a host's name")
         jump, through = target.jump, cast("str | None", config.get("ProxyJump"))
         if jump is None and through:
             jump = parse_jump(through, connect_timeout=target.connect_timeout)
@@ -443,17 +455,31 @@ def _text(key: asyncssh.SSHKey) -> str:
     return hostkeys.normalize(key.export_public_key().decode())
 
 
-def _decode(data: bytes, passphrase: str | None) -> asyncssh.SSHKey:
+def _understood(read: Callable[[], R]) -> R:
+    """What asyncssh reads of a file.  Raises OSError, and ValueError whatever it stumbles over."""
     try:
-        return asyncssh.import_private_key(data, passphrase)
-    except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
+        return read()
+    except (OSError, ValueError, asyncssh.Error) as error:
+        if isinstance(error, OSError):
+            raise
         raise ValueError(str(error)) from None
+    except Exception as error:  # IndexError, re.error, OverflowError, …
+        raise ValueError(f"it is damaged ({type(error).__name__})") from None
+
+
+def _decode(data: bytes, passphrase: str | None) -> asyncssh.SSHKey:
+    return _understood(lambda: asyncssh.import_private_key(data, passphrase))
+
+
+def _certify(key: asyncssh.SSHKey, certificate: Path) -> None:
+    """Raises OSError or ValueError when this is not a certificate of the key."""
+    _understood(lambda: asyncssh.load_keypairs([(key, str(certificate))]))
 
 
 def _keys(known: tuple[KnownKey, ...]) -> list[asyncssh.SSHKey]:
     """Those of the keys that asyncssh understands; it cannot be shown any other."""
     keys = []
     for one in known:
-        with contextlib.suppress(asyncssh.KeyImportError):
-            keys.append(asyncssh.import_public_key(one.key))
+        with contextlib.suppress(ValueError):
+            keys.append(_understood(partial(asyncssh.import_public_key, one.key)))
     return keys

@@ -41,9 +41,15 @@ def judged(
     What stands behind the leaf in its own file counts as known.
     """
     try:
-        leaf, *chain = x509.load_pem_x509_certificates(certificate_pem.encode())
-    except UNREADABLE:
+        return _judged(certificate_pem, hostname, known_pem, now, given_pem)
+    except UNREADABLE:  # names and numbers are parsed only when they are asked for
         return Unfit("unreadable", "cannot be read as PEM")
+
+
+def _judged(
+    certificate_pem: str, hostname: str, known_pem: str, now: datetime, given_pem: str
+) -> Kept | Unfit:
+    leaf, *chain = x509.load_pem_x509_certificates(certificate_pem.encode())
     if leaf.issuer == leaf.subject and not given_pem:
         return Unfit("self-signed", "is signed by itself: no CA vouches for it")
     known = certificates(given_pem) if given_pem else certificates(known_pem)

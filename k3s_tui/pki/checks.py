@@ -64,11 +64,11 @@ class Checked:
 def of_authority(ca_pem: str, now: datetime) -> tuple[Checked, ...]:
     """Of a bundle: every certificate in it a CA's, and each chain ends in a root that is in it."""
     try:
-        certificates = x509.load_pem_x509_certificates(ca_pem.encode())
+        # Names and numbers are parsed only when they are asked for, so all of it is in here.
+        return tuple(_of_bundle(x509.load_pem_x509_certificates(ca_pem.encode()), now))
     except algorithms.UNREADABLE as error:
         fix = "PEM: it begins with -----BEGIN CERTIFICATE-----"
         return (Checked("ca-unreadable", "failed", f"it cannot be read: {error}", fix),)
-    return tuple(_of_bundle(certificates, now))
 
 
 def of_authority_key(key: Secret, ca_pem: str) -> tuple[Checked, ...]:
@@ -81,10 +81,13 @@ def of_authority_key(key: Secret, ca_pem: str) -> tuple[Checked, ...]:
     public = private.public_key()
     if objection := algorithms.objection(public):
         return (Checked("algorithm", "failed", objection, algorithms.ADVICE),)
-    for certificate in x509.load_pem_x509_certificates(ca_pem.encode()):
-        if certificate.public_key() == public:
-            name = certificate.subject.rfc4514_string()
-            return (Checked("ca-key-mismatch", "ok", f"the key is that of {name}"),)
+    try:
+        for certificate in x509.load_pem_x509_certificates(ca_pem.encode()):
+            if certificate.public_key() == public:
+                name = certificate.subject.rfc4514_string()
+                return (Checked("ca-key-mismatch", "ok", f"the key is that of {name}"),)
+    except algorithms.UNREADABLE as error:
+        return (Checked("ca-unreadable", "failed", f"pki.ca cannot be read: {error}"),)
     fix = "give the key of a certificate in pki.ca"
     return (Checked("ca-key-mismatch", "failed", "no CA of the bundle has this key", fix),)
 
@@ -107,23 +110,23 @@ def of_leaf(
         found = x509.load_pem_x509_certificates(leaf_pem.encode())
         cas = x509.load_pem_x509_certificates(ca_pem.encode())
         seen = inspect.view(leaf_pem)
+        leaf, *chain = found
+        return (
+            _order(chain),
+            _about_ca(seen),
+            _chain(leaf, chain, cas),
+            *_about_time(seen, now),
+            _names(seen, profile),
+            _common_name(seen, profile),
+            _usage(seen, profile),
+            _algorithm(leaf),
+            *_about_key(leaf, public_key),
+            _twice(leaf, others),
+            *_advice(leaf, seen),
+        )
     except algorithms.UNREADABLE as error:
         fix = "PEM: it begins with -----BEGIN CERTIFICATE-----"
         return (Checked("unreadable", "failed", f"it cannot be read: {error}", fix),)
-    leaf, *chain = found
-    return (
-        _order(chain),
-        _about_ca(seen),
-        _chain(leaf, chain, cas),
-        *_about_time(seen, now),
-        _names(seen, profile),
-        _common_name(seen, profile),
-        _usage(seen, profile),
-        _algorithm(leaf),
-        *_about_key(leaf, public_key),
-        _twice(leaf, others),
-        *_advice(leaf, seen),
-    )
 
 
 def failed(checks: Sequence[Checked]) -> tuple[Checked, ...]:

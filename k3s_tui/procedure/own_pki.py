@@ -101,7 +101,7 @@ def read_authority(profile: Profile, path: Path, passphrase: Secret | None = Non
     if told:
         raise CredentialsError("; ".join(told), hint="docs/how-to/own-pki.md explains each check")
     public = serialization.load_pem_private_key(key.reveal().encode(), None).public_key()
-    (own, *_) = [c for c in _certificates(bundle) if c.public_key() == public]
+    own = next(c for c in _certificates(bundle) if c.public_key() == public)
     return Authority(key, own.public_bytes(serialization.Encoding.PEM).decode(), bundle)
 
 

@@ -1,13 +1,16 @@
 """Bad input for everything that reads files which somebody else may have written.
 
-``python -m tests.faults.fuzzing [SECONDS]`` (``make fuzz``) mutates good samples until time is up,
-prints how many inputs each reader has met, and fails at the first that is not answered in words.
+``python -m tests.faults.fuzzing [SECONDS [LEAST]]`` (``make fuzz``) mutates good samples until time
+is up and there were at least so many, prints how many inputs each reader has met, and fails at the
+first that is not answered in words.
 An input is a number: the same seed makes the same bytes.
 """
 
 from __future__ import annotations
 
+import base64
 import random
+import re
 import sys
 import tempfile
 import time
@@ -58,14 +61,25 @@ ODD = [
 ]
 
 
+_ARMOR = re.compile(
+    rb"-----BEGIN [^-]+-----\n(?P<body>[A-Za-z0-9+/=\n]+)-----END"
+    rb"|(?<= )(?P<blob>AAAA[A-Za-z0-9+/]{40,}=*)"
+)
+
+
 @dataclass(frozen=True)
 class Target:
-    """One reader; `samples` are good files, `words` what is good at many places of them."""
+    """One reader; `samples` are good files, `words` what is good at many places of them.
+
+    With `armored` most inputs are spoiled inside of their armor (the DER of a PEM, the blob of a
+    public key), since outside of it nearly all of them end at the same first check.
+    """
 
     name: str
     samples: Sequence[bytes]
     read: Read
     words: Sequence[bytes] = ()
+    armored: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,10 +99,19 @@ class Found:
 def mutated(number: int, target: Target) -> bytes:
     """The `number`-th bad input of a target: a sample with one to six changes."""
     chance = random.Random(f"{target.name}/{number}")
-    data = bytearray(chance.choice(target.samples))
+    sample = chance.choice(target.samples)
+    inside = list(_ARMOR.finditer(sample)) if target.armored and chance.random() < 0.8 else []
+    data = bytearray(sample)
+    block = chance.choice(inside) if inside else None
+    if block:
+        data[:] = base64.b64decode(block["blob"] or block["body"])
     for _ in range(chance.choice((1, 1, 1, 2, 2, 3, 6))):
         _change(chance, data, target)
-    return bytes(data)
+    if block is None:
+        return bytes(data)
+    kind = "blob" if block["blob"] else "body"
+    again = base64.b64encode(data) if kind == "blob" else base64.encodebytes(data)
+    return sample[: block.start(kind)] + again + sample[block.end(kind) :]
 
 
 def _change(chance: random.Random, data: bytearray, target: Target) -> None:
@@ -119,6 +142,11 @@ def _change(chance: random.Random, data: bytearray, target: Target) -> None:
         data[:] = b"\n".join(lines)
 
 
+def words(sample: bytes) -> list[bytes]:
+    """All that a text is made of."""
+    return sorted(set(re.findall(rb"[\w.-]+|[^\w\s]|\s+", sample)))
+
+
 def attempt(target: Target, number: int) -> Found | None:
     """Give the target one input; what went wrong, or None."""
     data = mutated(number, target)
@@ -132,15 +160,15 @@ def attempt(target: Target, number: int) -> Found | None:
     return None
 
 
-def main(seconds: float) -> int:
-    """Fuzz all targets in turn, for as long as that; the exit status."""
+def main(seconds: float, least: int = 0) -> int:
+    """Fuzz all targets in turn, for as long as that and until `least` inputs were; the status."""
     from tests.faults.readers import readers
 
     began, counts, at = time.monotonic(), {}, 0
     with tempfile.TemporaryDirectory() as folder:
         targets = readers(Path(folder))
         counts = {target.name: 0 for target in targets}
-        while time.monotonic() - began < seconds:
+        while time.monotonic() - began < seconds or sum(counts.values()) < least:
             # Each gets as much time as the others, so that the slow ones are not all there is.
             for target in targets:
                 until = time.monotonic() + 0.2
@@ -154,9 +182,10 @@ def main(seconds: float) -> int:
             at += 1
     for name, count in counts.items():
         print(f"{count:>9,}  {name}")
+    assert sum(counts.values()) >= least
     print(f"{sum(counts.values()):>9,}  inputs, and each was answered in words")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(float(sys.argv[1]) if len(sys.argv) > 1 else 300.0))
+    sys.exit(main(*map(int, sys.argv[1:3] or ("300",))))

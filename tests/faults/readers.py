@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -20,8 +19,7 @@ from textual.css.stylesheet import Stylesheet
 from k3s_tui.core.events import Line
 from k3s_tui.core.secret import Redactor, Secret
 from k3s_tui.hosts import hostkeys
-from k3s_tui.hosts.keyfiles import existing, read_key_file
-from k3s_tui.hosts.known_hosts import Known, KnownHosts
+from k3s_tui.hosts.known_hosts import Known
 from k3s_tui.pki import inspect, judge
 from k3s_tui.pki.authority import Authority
 from k3s_tui.pki.profiles import datastore_client
@@ -34,22 +32,13 @@ from k3s_tui.profile.secrets import read_secret_file
 from k3s_tui.tui import progress, themes
 from k3s_tui.tui.app import STYLES
 from k3s_tui.tui.widgets.log_buffer import LogBuffer
-from tests.faults import sealed
-from tests.faults.fuzzing import Read, Target
+from tests.faults import certificates, sealed, ssh_files
+from tests.faults.fuzzing import Read, Target, words
+from tests.faults.ssh_files import KEY as KEY
 from tests.unit.profile.documents import TEXT
 
 ROOT = Path(__file__).resolve().parents[2]
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8w0a0JpJ0Y4dS5vB1u3m1f3c2b1a0Z9y8x7w6v5u4t"
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-HOSTS = f"""\
-# comment
-10.0.0.1 {KEY} somebody
-[10.0.0.2]:2222,server {KEY}
-*.example.org,!bad.example.org {KEY}
-|1|F1E1KeoE/eEWhi10WpGv4OdiO6Y=|3988QV0VE8wmZL7suNrYQLITLCg= {KEY}
-@cert-authority *.example.org {KEY}
-@revoked 10.0.0.9 {KEY}
-"""
 SSH_CONFIG = """\
 Include other/*.conf
 Host k3s-server-1 k3s-server-2
@@ -105,7 +94,11 @@ READERS = [
         "known_hosts",
         "ssh_config",
         "SSH key",
+        "SSH certificate",
+        "ssh_config, on the way",
         "PEM",
+        "CA of others",
+        "certificate of others",
         "pasted hosts",
         "bundle",
     ),
@@ -126,26 +119,23 @@ def readers(folder: Path) -> list[Target]:
     shipped = [path.read_bytes() for path in sorted(themes.SHIPPED.glob("*.toml"))]
     profile = TEXT.encode()
     return [
-        Target("profile", [profile], _profile, _words(profile)),
-        Target("lock file", [LOCK.encode()], _lock_file(folder), _words(LOCK.encode())),
+        Target("profile", [profile], _profile, words(profile)),
+        Target("lock file", [LOCK.encode()], _lock_file(folder), words(LOCK.encode())),
         Target("secret store, sealed", [sealed.seal(STORE, "x")], _sealed(folder)),
-        Target("secret store, opened", [STORE], _opened(folder), _words(STORE)),
+        Target("secret store, opened", [STORE], _opened(folder), words(STORE)),
         Target("secret file", [b"a passphrase\n", b"\n"], _secret_file(folder)),
-        Target("theme", shipped, _theme(folder), _words(b"\n".join(shipped))),
+        Target("theme", shipped, _theme(folder), words(b"\n".join(shipped))),
         Target("event recording", [events], _events(folder), list(kinds.values())),
-        Target("known_hosts", [HOSTS.encode()], _known_hosts, _words(HOSTS.encode())),
+        Target("known_hosts", *ssh_files.known_hosts()),
         Target(
-            "ssh_config", [SSH_CONFIG.encode()], _ssh_config(folder), _words(SSH_CONFIG.encode())
+            "ssh_config", [SSH_CONFIG.encode()], _ssh_config(folder), words(SSH_CONFIG.encode())
         ),
-        Target("SSH key", _ssh_keys(), _ssh_key(folder)),
-        Target("PEM", pems(), _pem),
-        Target("pasted hosts", [PASTED], _pasted, _words(PASTED)),
-        Target("bundle", [SUMS], _bundle(folder / "bundle"), _words(SUMS)),
+        *ssh_files.targets(folder),
+        Target("PEM", pems(), _pem, armored=True),
+        *certificates.targets(authority(), pems()),
+        Target("pasted hosts", [PASTED], _pasted, words(PASTED)),
+        Target("bundle", [SUMS], _bundle(folder / "bundle"), words(SUMS)),
     ]
-
-
-def _words(sample: bytes) -> list[bytes]:
-    return sorted(set(re.findall(rb"[\w.-]+|[^\w\s]|\s+", sample)))
 
 
 def _profile(data: bytes) -> None:
@@ -250,16 +240,6 @@ def _events(folder: Path) -> Read:
     return read
 
 
-def _known_hosts(data: bytes) -> None:
-    known = KnownHosts.parse(data.decode(errors="replace"))
-    for name, port in (("10.0.0.1", 22), ("10.0.0.2", 2222), ("a.example.org", 22), ("[", 1)):
-        found = known.find(name, port)
-        hostkeys.algorithms(found)
-        verdict = hostkeys.judge(found, KEY)
-        if not isinstance(verdict, hostkeys.Trusted):
-            assert str(hostkeys.refusal(verdict, KEY, host="h", address=f"{name}:{port}"))
-
-
 def _ssh_config(folder: Path) -> Read:
     home = folder / "home"
     (home / ".ssh" / "other").mkdir(parents=True)
@@ -268,15 +248,6 @@ def _ssh_config(folder: Path) -> Read:
     def read(data: bytes) -> None:
         (home / ".ssh" / "config").write_bytes(data)
         sshconfig.read_hosts(home / ".ssh" / "config", home)
-
-    return read
-
-
-def _ssh_key(folder: Path) -> Read:
-    def read(data: bytes) -> None:
-        (folder / "id_ed25519").write_bytes(data)
-        existing(["id_ed25519"], folder)
-        read_key_file(folder / "id_ed25519")
 
     return read
 
@@ -386,20 +357,3 @@ def pems() -> list[bytes]:
             )
         )
     return found
-
-
-def _ssh_keys() -> list[bytes]:
-    key = ed25519.Ed25519PrivateKey.generate()
-    public = key.public_key().public_bytes(
-        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-    )
-    plain, locked = (
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, encryption
-        )
-        for encryption in (
-            serialization.NoEncryption(),
-            serialization.BestAvailableEncryption(b"x"),
-        )
-    )
-    return [public + b" somebody\n", plain, locked, pems()[2]]

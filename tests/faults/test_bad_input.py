@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import fnmatch
+import re
+import ssl
 import subprocess
 import sys
 import time
@@ -22,11 +25,27 @@ from k3s_tui.profile import sshconfig
 from k3s_tui.profile.load import parse
 from tests.faults import sealed
 from tests.faults.fuzzing import Target, attempt, mutated
-from tests.faults.readers import KEY, LOCK, READERS, STORE, readers
+from tests.faults.readers import LOCK, READERS, STORE, authority, pems, readers
+from tests.faults.ssh_files import CONFIG, KEY, keys
 from tests.faults.tally import FULL, Tally, amount
 from tests.unit.profile.documents import TEXT
 
 DOCUMENT = tomllib.loads(TEXT)
+SECRETS = {
+    **tomllib.loads(STORE.decode()),
+    "k3s.agent-token": "fedcba9876543210",
+    "pki.ca-key": authority().key.reveal(),
+    "pki.ca-certificate": authority().certificate_pem,
+}
+
+
+def pem_of(pem: str, part: bytes, other: bytes) -> bytes:
+    """With a part of what is in the armor replaced by another."""
+    der = ssl.PEM_cert_to_DER_cert(pem)
+    assert part in der
+    return ssl.DER_cert_to_PEM_cert(der.replace(part, other)).encode()
+
+
 SECONDS = 2.0
 """For each reader of the slice; `make faults` and `make fuzz` give each a number of inputs."""
 
@@ -152,12 +171,24 @@ class Cli:
         for number, host in enumerate(DOCUMENT["hosts"].values(), start=1):
             text = text.replace(f'"{host["address"]}"', f'"127.0.0.{number}"')
         text = text.replace('identity = "agent"', 'identity = "~/.ssh/id_ed25519"')
+        text = text.replace('user = "sles"', 'user = "root"').replace('"sudo" ', '"root" ', 1)
+        text = re.sub(r"(?m)^sudo-password .*\n", "", text)
         self.text = text.replace("[ssh]", "[ssh]\nport = 1\nconnect-timeout = 5", 1)
         self.write("x.toml", self.text.encode())
+        self.write("agent.toml", text.replace('"~/.ssh/id_ed25519"', '"agent"').encode())
         self.write("x.lock.toml", LOCK.encode())
-        self.write("x.secrets", sealed.seal(STORE, "the passphrase"))
+        secrets = sealed.seal(tomli_w.dumps(SECRETS).encode(), "the passphrase")
+        for name in ("x", "agent"):
+            self.write(f"{name}.secrets", secrets)
         self.write("passphrase", b"the passphrase\n")
         self.write("home/.ssh/known_hosts", b"")
+        own = text.replace(
+            '[pki]\nmode = "managed"', '[pki]\nca = "site-ca.pem"\nmode = "bring-your-own"', 1
+        )
+        self.write("own.toml", re.sub(r"(?m)^leaf-days .*\n", "", own).encode())
+        (folder / "certificates").mkdir()
+        self.write("certificates/server-k3s-server-1.crt", pems()[1])
+        self.write("site-ca.pem", authority().certificate_pem.encode())
 
     def write(self, name: str, content: bytes) -> None:
         path = self.folder / name
@@ -193,6 +224,14 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str, set[int]]] = {
     "lock file": (("plan", "x.toml"), "x.lock.toml", {3, 4, 5}),
     "known_hosts": (("plan", "x.toml"), "home/.ssh/known_hosts", {4, 5}),
     "SSH key": (("plan", "x.toml"), "home/.ssh/id_ed25519", {4, 5}),
+    "SSH certificate": (("plan", "x.toml"), "home/.ssh/id_ed25519-cert.pub", {4, 5}),
+    "ssh_config, on the way": (("plan", "agent.toml"), "home/.ssh/config", {2, 4, 5}),
+    "CA of others": (("check", "own.toml"), "site-ca.pem", {0, 4}),
+    "certificate of others": (
+        ("pki", "import", "own.toml", "certificates"),
+        "certificates/server-k3s-server-1.crt",
+        {0, 4},
+    ),
 }
 
 
@@ -201,6 +240,8 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str, set[int]]] = {
 def test_the_command(targets: dict[str, Target], name: str, tmp_path: Path, tally: Tally) -> None:
     words, file, exits = COMMANDS[name]
     cli, target = Cli(tmp_path), targets[name]
+    if name != "SSH key":
+        cli.write("home/.ssh/id_ed25519", keys()[1])
     row = tally("P7", "spoiled files, through the command")
     for number in range(amount(3, 60)):
         data = mutated(number, target)
@@ -213,6 +254,79 @@ def test_the_command(targets: dict[str, Target], name: str, tmp_path: Path, tall
         assert "Traceback" not in done.stdout + done.stderr, (number, done.stderr)
         assert done.returncode == 0 or "error" in done.stderr, (number, done.stderr)
         row.survived += 1
+
+
+DAMAGED = (
+    # Each of these once met a parser that raised what nobody had thought of.
+    ("home/.ssh/config", b"= root\n", ("plan", "x.toml"), 2),
+    ("home/.ssh/config", b"ProxyJump a:22b\n", ("plan", "x.toml"), 2),
+    ("home/.ssh/config", b"HostName a..b\n", ("plan", "x.toml"), 2),
+    (
+        "home/.ssh/id_ed25519",
+        keys()[1].replace(b"OPENSSH", b"OPENS[H"),
+        ("plan", "x.toml"),
+        Exit.CREDENTIALS,
+    ),
+    (
+        "home/.ssh/id_ed25519-cert.pub",
+        b"ssh-ed25519-cert-v01@openssh.com AAAA x",
+        ("plan", "x.toml"),
+        Exit.CREDENTIALS,
+    ),
+    (
+        "site-ca.pem",
+        pem_of(authority().certificate_pem, b"\x0c\x0ba test's CA", b"\x1e\x0ba test's CA"),
+        ("check", "own.toml"),
+        Exit.CREDENTIALS,
+    ),
+    (
+        "site-ca.pem",
+        pem_of(authority().certificate_pem, b"\x0c\x0ba test's CA", b"\x1e\x0ba test's CA"),
+        ("pki", "import", "own.toml", "certificates"),
+        Exit.CREDENTIALS,
+    ),
+)
+
+
+@pytest.mark.parametrize(("file", "content", "words", "exit"), DAMAGED)
+def test_a_damaged_file_is_named(
+    file: str, content: bytes, words: Sequence[str], exit: int, tmp_path: Path, tally: Tally
+) -> None:
+    cli = Cli(tmp_path)
+    cli.write("home/.ssh/id_ed25519", keys()[1])
+    row = tally("P7", "spoiled files, through the command")
+    row.injected += 1
+    cli.write(file, content)
+    done = cli(*words)
+    assert done.returncode == exit, done
+    name = "pki.ca" if file == "site-ca.pem" else file.removeprefix("home/")
+    assert name in done.stdout + done.stderr, done
+    row.survived += 1
+
+
+def test_good_files_are_read_to_the_end(tmp_path: Path) -> None:
+    """Else nothing of the above would have met its reader."""
+    cli = Cli(tmp_path)
+    cli.write("home/.ssh/id_ed25519", keys()[1])
+    cli.write("home/.ssh/config", CONFIG.encode())
+    for profile in ("x.toml", "agent.toml"):
+        done = cli("plan", profile)
+        assert done.returncode == Exit.REFUSED and "nothing listens" in done.stderr, done
+    assert cli("check", "own.toml").returncode == Exit.OK
+    assert "FAIL  time" in cli("pki", "import", "own.toml", "certificates").stdout
+
+
+def test_a_damaged_authority_of_hosts_is_passed_over(tmp_path: Path) -> None:
+    """OpenSSH skips what it cannot parse in known_hosts; so do we."""
+    public = next(key for key in keys() if key.startswith(b"ecdsa-sha2-nistp256"))
+    blob = bytearray(base64.b64decode(public.split()[1]))
+    blob[-40:] = bytes(40)
+    line = b"@cert-authority 127.0.0.* ecdsa-sha2-nistp256 " + base64.b64encode(blob) + b"\n"
+    cli = Cli(tmp_path)
+    cli.write("home/.ssh/id_ed25519", keys()[1])
+    cli.write("home/.ssh/known_hosts", line)
+    done = cli("plan", "x.toml")
+    assert done.returncode == Exit.REFUSED and "nothing listens" in done.stderr, done
 
 
 ODD_ARGUMENTS = [
