@@ -38,11 +38,13 @@ class Probe(Generic[S]):
     `ask` is POSIX sh text, which travels with the host's other ready probes in one exec and whose
     standard output goes to `parse`; or a coroutine, for what needs more than a shell (a login
     through a forwarded port, a file on the laptop).  `parse` gets what was printed even when the
-    script failed half way: an empty answer is an answer.
+    script failed half way: an empty answer is an answer.  One of more than `most` bytes is none:
+    what is made of it takes many times that.
     """
 
     ask: str | Callable[[Hands], Awaitable[bytes]]
     parse: Callable[[bytes], S]
+    most: int = 1 << 20
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import traceback
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from k3s_tui.core.contract import Check, Host, Probe, Step
+from k3s_tui.core.contract import Change, Check, Host, Probe, Problem, Step
 from k3s_tui.core.errors import Lost, OperatorError, StepFailed
-from k3s_tui.core.events import Emit
+from k3s_tui.core.events import Emit, Line
 from k3s_tui.engine.connection import Connection, Fleet
 from k3s_tui.engine.hands import StepHands
 from k3s_tui.hosts import script
@@ -26,8 +29,8 @@ class Lookout:
     async def look(self, step: Step[Any], check: Check[Any]) -> Any:
         """The state that the check's probe finds now.
 
-        Raises what a coroutine probe raises, `Lost`, or StepFailed when the answer cannot be
-        understood.
+        Raises what a coroutine probe raises, `Lost`, or StepFailed when the answer is too long or
+        cannot be understood.
         """
         probe: Probe[Any] = check.probe()
         if isinstance(probe.ask, str):
@@ -35,15 +38,41 @@ class Lookout:
         else:
             connection = self._fleet[step.host]
             answer = await probe.ask(StepHands(connection.transport, step.id, self._emit))
+        if len(answer) > probe.most:
+            raise StepFailed(
+                f"the host's answer to the probe of {step.id} is {len(answer) >> 10} KiB long,"
+                f" more than {probe.most >> 10}",
+                hint="log in by hand and see what is that large there",
+                host=step.host.name,
+            )
+        return self._understood(step, probe.parse, answer, len(answer))
+
+    def judge(self, step: Step[Any], check: Check[Any], state: Any) -> Change[Any] | Problem | None:
+        """What the check makes of the state.  Raises StepFailed when it cannot be understood."""
+        found: Change[Any] | Problem | None = self._understood(step, check.diff, state)
+        return found
+
+    def _understood(
+        self, step: Step[Any], read: Callable[[Any], Any], answer: Any, size: int | None = None
+    ) -> Any:
+        """What was made of an answer.  The host may have said anything, so nothing is a bug yet.
+
+        Neither the answer nor the error's words are told, for both may hold a secret, but the
+        error's type and place are: if it is a bug of ours, that is where to look.
+        """
         try:
-            return probe.parse(answer)
+            return read(answer)
         except OperatorError:
             raise
-        except (ValueError, KeyError, IndexError, TypeError) as error:
-            # Neither the answer nor the parser's words are shown: both may hold a secret.
+        except Exception as error:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            told = f"{type(error).__name__} in {Path(place.filename).name}:{place.lineno}"
+            length = f", {size} bytes," if size is not None else ""
+            self._emit(Line(step=step.id, host=step.host.name, text=f"not understood: {told}"))
             raise StepFailed(
-                f"the host's answer to the probe of {step.id} is not understood",
-                hint="run again; if it stays so, this is a bug in k3s-tui",
+                f"the host's answer to the probe of {step.id}{length} is not understood",
+                hint="run again; if it stays so, and the host is sound, this is a bug in k3s-tui",
+                tail=told,
                 host=step.host.name,
             ) from error
 

@@ -149,7 +149,7 @@ async def make_plan(steps: Sequence[Step[Any]], lookout: Lookout, emit: Emit) ->
             *(_look(lookout, one.step, one.check) for one in ready), return_exceptions=True
         )
         for one, answer in zip(ready, answers, strict=True):
-            judged[one.step] = item = _judge(one.step, one.check, answer, judged)
+            judged[one.step] = item = _judge(lookout, one, answer, judged)
             if item.state is not None:
                 promised.put(one.step, item.state)
             built[one.step] = one
@@ -195,8 +195,9 @@ async def _look(lookout: Lookout, step: Step[Any], check: Check[Any]) -> Any:
         return await lookout.look(step, check)
 
 
-def _judge(step: Step[Any], check: Check[Any], answer: Any, judged: dict[Step[Any], Item]) -> Item:
+def _judge(lookout: Lookout, one: _Ready, answer: Any, judged: dict[Step[Any], Item]) -> Item:
     """What a probe's answer means, given what is planned for the steps it needs."""
+    step = one.step
     found: Change[Any] | Problem | None
     if isinstance(answer, Lost):
         raise answer
@@ -207,7 +208,10 @@ def _judge(step: Step[Any], check: Check[Any], answer: Any, judged: dict[Step[An
     elif isinstance(answer, BaseException):
         raise answer
     else:
-        found = check.diff(answer)
+        try:
+            found = lookout.judge(step, one.check, answer)
+        except OperatorError as error:
+            found = Problem(str(error), error.hint)
 
     if found is None:
         return Item(step, "ok", state=answer, found=answer)

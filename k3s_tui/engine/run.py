@@ -188,7 +188,7 @@ class Run:
             hands = hands or StepHands(transport, step.id, self._emit)
             try:
                 now = await self._lookout.look(step, check)
-                found = check.diff(now)
+                found = self._lookout.judge(step, check, now)
                 if found is None or (isinstance(found, Problem) and found.warning):
                     # A change whose end we did not see, because the connection went, is one too.
                     return _Ended(now, begun, found, mends(check))

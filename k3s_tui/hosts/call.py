@@ -17,7 +17,7 @@ from k3s_tui.hosts.wire import Process
 
 _NOISE_CAP = 1 << 16
 
-OUT_CAP = 32 << 20
+OUT_CAP = 16 << 20
 """Bytes of standard output: the largest that anything of ours prints is the nodes of a cluster."""
 
 _ERR_CAP = 4 << 20

@@ -39,6 +39,12 @@ look() {{ # path digest: one line of metadata; one of content in base64 unless i
 """
 """The shell function behind `ask`."""
 
+_CONTEXT = 3
+_COMPARED = 1500
+"""Lines of both sides; twice as many take four times as long, some seconds."""
+_SHOWN = 256 << 10
+"""Characters of a diff."""
+
 
 @dataclass(frozen=True)
 class FileState:
@@ -181,13 +187,37 @@ def show(path: str, now: FileState, want: FileState) -> str:
 
 
 def unified(path: str, before: str, after: str) -> str:
-    """A unified diff, harmless to show, with a note where a last line does not end."""
+    """A unified diff, harmless to show, with a note where a last line does not end.
+
+    To compare lines takes the square of their number, so what is equal at both ends of a long file
+    is left out first; of what is then still too much, only the number of lines is told.
+    """
+    old, new, name = _split(before), _split(after), path
+    if len(old) + len(new) > _COMPARED:
+        head, tail = _alike(old, new)
+        first = max(0, head - _CONTEXT)
+        old = old[first : len(old) - max(0, tail - _CONTEXT)]
+        new = new[first : len(new) - max(0, tail - _CONTEXT)]
+        name = f"{path} (from line {first + 1} on)"
+    too_much = f"--- {path}\n+++ {path}\n{len(old)} lines → {len(new)} lines, too much to show\n"
+    if len(old) + len(new) > _COMPARED:
+        return too_much
     told: list[str] = []
-    for line in difflib.unified_diff(_split(before), _split(after), path, path):
+    for line in difflib.unified_diff(old, new, name, name):
         told.append(sanitize(line.removesuffix("\n")))
         if not line.endswith("\n"):
             told.append("\\ no newline at the end")
-    return "".join(f"{line}\n" for line in told)
+    shown = "".join(f"{line}\n" for line in told)
+    return shown if len(shown) <= _SHOWN else too_much
+
+
+def _alike(old: list[str], new: list[str]) -> tuple[int, int]:
+    """How many lines are the same at the beginning, and how many at the end."""
+    shorter = min(len(old), len(new))
+    head = next((n for n in range(shorter) if old[n] != new[n]), shorter)
+    rest = shorter - head
+    tail = next((n for n in range(rest) if old[-1 - n] != new[-1 - n]), rest)
+    return head, tail
 
 
 def _split(text: str) -> list[str]:

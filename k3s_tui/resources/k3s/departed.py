@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from k3s_tui.core.contract import Probe, Problem
-from k3s_tui.resources.k3s.nodes import KUBECTL, node_state
+from k3s_tui.resources.k3s.nodes import KUBECTL, MOST, node_state
 
 Nodes: TypeAlias = Mapping[str, tuple[str, ...]]
 """Addresses of nodes, by name."""
@@ -27,7 +27,7 @@ class NoneDeparted:
     wanted: Nodes
 
     def probe(self) -> Probe[Nodes]:
-        return Probe(f"{KUBECTL} get nodes -o json 2>/dev/null", self._parse)
+        return Probe(f"{KUBECTL} get nodes -o json 2>/dev/null", self._parse, MOST)
 
     def diff(self, now: Nodes) -> Problem | None:
         if not now:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from k3s_tui.core.contract import Probe, Problem
 from k3s_tui.hosts.sanitize import sanitize
-from k3s_tui.resources.k3s.nodes import KUBECTL
+from k3s_tui.resources.k3s.nodes import KUBECTL, MOST
 
 _LABEL = "node-role.kubernetes.io/etcd"
 
@@ -19,7 +19,7 @@ class EtcdMembers:
     servers: tuple[str, ...]
 
     def probe(self) -> Probe[frozenset[str]]:
-        return Probe(f"{KUBECTL} get nodes -o json", _parse)
+        return Probe(f"{KUBECTL} get nodes -o json", _parse, MOST)
 
     def diff(self, now: frozenset[str]) -> Problem | None:
         if missing := sorted(set(self.servers) - now):

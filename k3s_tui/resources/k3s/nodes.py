@@ -15,6 +15,9 @@ from k3s_tui.resources.k3s.version import same_release
 
 KUBECTL = "timeout 15 /usr/local/bin/k3s kubectl"
 
+MOST = 6 << 20
+"""Bytes of all nodes: some 20 KiB each, so several hundred."""
+
 _ROUNDED = 2.0
 """Seconds: both times are cut to whole ones.  No kubelet ends, and another reports, in between."""
 
@@ -56,7 +59,7 @@ class NodeReady:
 
     def probe(self) -> Probe[NodeState]:
         # All nodes, whichever is meant: checks of one host and moment then share one kubectl.
-        return Probe(f"{KUBECTL} get nodes -o json", self._parse)
+        return Probe(f"{KUBECTL} get nodes -o json", self._parse, MOST)
 
     def _parse(self, out: bytes) -> NodeState:
         nodes = json.loads(out)["items"] if out.strip() else []

@@ -7,7 +7,6 @@ line, so the ways in over the Unix socket stay what they are.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import ipaddress
 import posixpath
@@ -16,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from k3s_tui.core.contract import Change, Hands, Probe, Problem
 from k3s_tui.hosts.script import PLACE, literal, quote
+from k3s_tui.resources.file import unified
 from k3s_tui.resources.postgres.psql import AS_POSTGRES, Psql, answer, field, fields
 
 BEGIN = "# BEGIN k3s-tui"
@@ -128,16 +128,11 @@ class Access:
         after = replace(now, text=want, refused=(), loaded=True)
         if now.text == want:
             return Change(f"reload PostgreSQL: it has not read {self.hba_file} yet", after=after)
-        lines = difflib.unified_diff(
-            now.text.decode("utf-8", "replace").splitlines(keepends=True),
-            want.decode("utf-8", "replace").splitlines(keepends=True),
-            self.hba_file,
-            self.hba_file,
-        )
+        there, wanted = (text.decode("utf-8", "replace") for text in (now.text, want))
         return Change(
             f"let in {len(self.servers)} server(s) and nobody else by {self.hba_file},"
             " reload PostgreSQL",
-            "".join(lines),
+            unified(self.hba_file, there, wanted),
             after,
         )
 

@@ -6,6 +6,7 @@ They are computed on the laptop, so that the clear password reaches neither the 
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 import hmac
 import re
@@ -16,7 +17,12 @@ from k3s_tui.core.secret import Secret
 ITERATIONS = 4096
 """PostgreSQL's own default; the password is random, so more would only slow each login down."""
 
-_SHAPE = re.compile(r"SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)")
+_MOST = 1_000_000
+"""Iterations that are tried, a second's work; a host may say any number."""
+
+_SHAPE = re.compile(
+    r"SCRAM-SHA-256\$([0-9]{1,10}):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)"
+)
 
 
 def usable(password: Secret) -> bool:
@@ -38,12 +44,21 @@ def verifier(password: Secret, *, salt: bytes = b"", iterations: int = ITERATION
 
 
 def matches(stored: Secret, password: Secret) -> bool:
-    """Whether `stored` is a SCRAM verifier of `password`.  An md5 one never is."""
+    """Whether `stored` is a SCRAM verifier of `password`.
+
+    An md5 one never is, nor one that would take for ever to tell.
+    """
     shape = _SHAPE.fullmatch(stored.reveal())
     if shape is None:
         return False
-    salt = base64.b64decode(shape[2])
-    return verifier(password, salt=salt, iterations=int(shape[1])) == stored
+    iterations = int(shape[1])
+    if not 1 <= iterations <= _MOST:
+        return False
+    try:
+        salt = base64.b64decode(shape[2], validate=True)
+    except binascii.Error:
+        return False
+    return verifier(password, salt=salt, iterations=iterations) == stored
 
 
 def _hmac(key: bytes, message: bytes) -> bytes:

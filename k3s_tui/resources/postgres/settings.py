@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import difflib
 import posixpath
 import re
 from dataclasses import dataclass, field
 
 from k3s_tui.core.contract import Change, Hands, Probe, Problem
 from k3s_tui.hosts.script import quote
+from k3s_tui.resources.file import unified
 from k3s_tui.resources.postgres import listen, settings_script
 from k3s_tui.resources.postgres.psql import AS_POSTGRES, Psql, answer, fields
 from k3s_tui.resources.postgres.psql import field as field_line
@@ -152,13 +152,8 @@ class Settings:
         if not reasons:
             return None
         effect = "restart PostgreSQL" if self._needs_restart(now) else "reload PostgreSQL"
-        lines = difflib.unified_diff(
-            now.drop_in.splitlines(keepends=True),
-            text.splitlines(keepends=True),
-            self.drop_in,
-            self.drop_in,
-        )
-        return Change(f"{', '.join(reasons)}, {effect}", "".join(lines))
+        shown = unified(self.drop_in, now.drop_in, text)
+        return Change(f"{', '.join(reasons)}, {effect}", shown)
 
     async def apply(self, on: Hands, change: Change[SettingsState]) -> None:
         probe = self.probe()
