@@ -21,7 +21,7 @@ from k3s_tui.pki.authority import Authority
 from k3s_tui.pki.checks import Checked
 from k3s_tui.pki.profiles import LeafProfile, datastore_client, datastore_server
 from k3s_tui.profile.model import Profile
-from k3s_tui.profile.neighbours import pki_folder
+from k3s_tui.profile.neighbours import exclusive, pki_folder
 from k3s_tui.resources.given_certificate import Leaf
 
 _LARGEST = 1 << 20
@@ -175,12 +175,13 @@ def take(path: Path, leaves: Mapping[str, Leaf]) -> None:
     """Put leaves beside the profile, from where `read` takes them."""
     folder = pki_folder(path)
     folder.mkdir(mode=0o700, exist_ok=True)
-    for name, leaf in leaves.items():
-        if leaf.key is not None:
-            write_atomically(folder / f"{name}.key", leaf.key.reveal().encode())
-        else:
-            (folder / f"{name}.key").unlink(missing_ok=True)
-        write_atomically(folder / f"{name}.crt", leaf.certificate_pem.encode(), 0o644)
+    with exclusive(folder):  # or a run that sweeps would take the file away while it is written
+        for name, leaf in leaves.items():
+            if leaf.key is not None:
+                write_atomically(folder / f"{name}.key", leaf.key.reveal().encode())
+            else:
+                (folder / f"{name}.key").unlink(missing_ok=True)
+            write_atomically(folder / f"{name}.crt", leaf.certificate_pem.encode(), 0o644)
 
 
 def _failures(name: str, found: Iterable[Checked]) -> Iterator[str]:

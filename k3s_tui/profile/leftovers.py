@@ -7,7 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from k3s_tui.core.errors import Locked
-from k3s_tui.profile.neighbours import exclusive, kubeconfig_file, lock_file, secrets_file
+from k3s_tui.profile.neighbours import (
+    exclusive,
+    kubeconfig_file,
+    lock_file,
+    pki_folder,
+    secrets_file,
+)
 
 
 def sweep(profile: Path) -> None:
@@ -18,8 +24,14 @@ def sweep(profile: Path) -> None:
     """
     neighbours = (lock_file(profile), secrets_file(profile), kubeconfig_file(profile))
     for path in (each.resolve() for each in (profile, *neighbours)):
-        left = list(path.parent.glob(f".{glob.escape(path.name)}.*.tmp"))
-        if left:
-            with suppress(Locked, OSError), exclusive(path):
-                for file in left:
-                    file.unlink(missing_ok=True)
+        _remove(path, list(path.parent.glob(f".{glob.escape(path.name)}.*.tmp")))
+    # Keys that came with certificates are in there.
+    imported = pki_folder(profile).resolve()
+    _remove(imported, [*imported.glob(".*.crt.*.tmp"), *imported.glob(".*.key.*.tmp")])
+
+
+def _remove(path: Path, left: list[Path]) -> None:
+    if left:
+        with suppress(Locked, OSError), exclusive(path):
+            for file in left:
+                file.unlink(missing_ok=True)
