@@ -47,6 +47,14 @@ place() {{ # path mode owner sha256 <content: in full and durable, or not at all
 """The shell function that `place()` calls; a script that places files begins with it."""
 
 
+UPTIME = """\
+uptime() { # in whole seconds: a deadline by the clock would move when the clock is set
+    read -r up up_idle </proc/uptime && printf '%s\\n' "${up%%.*}"
+}
+"""
+"""The shell function for deadlines on a host."""
+
+
 def quote(word: str) -> str:
     """One shell word.  Raises ValueError for NUL, which no shell can carry."""
     if "\0" in word:

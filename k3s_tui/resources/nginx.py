@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from k3s_tui.core.address import canonical, endpoint
+from k3s_tui.hosts.script import UPTIME
 
 UNIT = "k3s-tui-lb.service"
 CONFIG_PATH = "/etc/nginx/k3s-tui-lb.conf"
@@ -130,7 +131,7 @@ def reload(port: int, seconds: int = 10) -> str:
     are started only once the configuration is live, and old ones stop listening then.  Not 0, and
     the reason on standard error, when that does not come about within `seconds`.
     """
-    return f"""workers() {{
+    return f"""{UPTIME}workers() {{
     ss -Hltnp sport = :{port} | grep -o 'pid=[0-9]*' | grep -vx "pid=$(cat {PID_PATH})" | sort -u
 }}
 all_new() {{
@@ -142,10 +143,10 @@ all_new() {{
 before=$(echo $(workers))
 size=$(cat {ERROR_LOG} 2>/dev/null | wc -c)
 systemctl reload {UNIT}
-end=$(($(date +%s) + {seconds}))
+end=$(($(uptime) + {seconds}))
 until all_new "$(workers)"; do
     refused=$(tail -c +$((size + 1)) {ERROR_LOG} 2>/dev/null | grep -F '[emerg]' | tail -n 1)
-    if [ -n "$refused" ] || [ "$(date +%s)" -gt $end ]; then
+    if [ -n "$refused" ] || [ "$(uptime)" -gt $end ]; then
         printf '%s\\n' "${{refused:-no new worker listens}}: nginx goes on as before" >&2
         exit 1
     fi

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from k3s_tui.hosts.script import PLACE, quote
+from k3s_tui.hosts.script import PLACE, UPTIME, quote
 from k3s_tui.resources.file import File, parent
 
 REFUSED, FAILED = 3, 4
@@ -56,7 +56,7 @@ runs() {
     [ $anew = no ] || [ "$(this_start)" != "$last_start" ]
 }
 wait_ready() {
-    end=$(($(date +%s) + seconds))
+    end=$(($(uptime) + seconds))
     while :; do
         tell_journal
         # Until it is stopped, the process of before goes on answering.
@@ -66,7 +66,7 @@ wait_ready() {
             [ $? -ne 0 ] || return 0
         fi
         ! systemctl is-failed --quiet "$unit" 2>/dev/null || break
-        [ "$(date +%s)" -lt $end ] || break
+        [ "$(uptime)" -lt $end ] || break
         sleep 0.2 2>/dev/null || sleep 1
     done
     [ -z "$said" ] || printf '%s\\n' "$said" >&2
@@ -191,7 +191,7 @@ def service_script(
     )
     names = "".join(f"staged_{i}={quote(path)}\n" for i, path in enumerate(staged))
     return f"""\
-{PLACE}{_FILES}\
+{PLACE}{UPTIME}{_FILES}\
 unit={quote(unit)} stamp={quote(stamp_path)} wanted={stamp}
 files={len(files)} seconds={ready_seconds} refused={REFUSED} failed={FAILED} told=no
 follow={"yes" if follow_journal else "no"} anew={"yes" if anew else "no"}

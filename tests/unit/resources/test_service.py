@@ -391,6 +391,17 @@ async def test_after_a_kill_wanting_the_old_version_again_restarts(
     assert site.loaded() == "listen 1\nA=1\n"
 
 
+async def test_a_clock_that_is_set_ahead_is_no_deadline(
+    hands: LocalHands, site: Site, systemd: Systemctl, tmp_path: Path
+) -> None:
+    """NTP may find that it is an hour later while a K3s comes up."""
+    looks = quote(str(tmp_path / "looks"))
+    hands.tool("date", f"echo x >>{looks}.date; echo $((3600 * $(wc -l <{looks}.date)))\n")
+    ready = f'[ "$(cat {looks} | wc -l)" -gt 2 ] || {{ echo look >>{looks}; false; }}'
+    service = replace(site.service(), ready=ready, ready_seconds=60)
+    assert (await hands.settle(service)).summary.endswith("start, enable")
+
+
 async def test_the_journal_is_told_while_it_comes_up(
     hands: LocalHands, site: Site, systemd: Systemctl, tmp_path: Path
 ) -> None:
