@@ -9,6 +9,7 @@ from k3s_tui.core.contract import Host
 from k3s_tui.core.errors import StepFailed
 from k3s_tui.core.events import Emit, Line, Waiting
 from k3s_tui.engine.jobs import start_or_attach
+from k3s_tui.hosts.reasons import of_disk
 from k3s_tui.hosts.script import PRELUDE
 from k3s_tui.hosts.transport import Transport
 
@@ -51,10 +52,13 @@ class StepHands:
 
         result = await self._transport.exec(script, stdin=stdin, on_line=on_line)
         if result.status:
+            last = said[-1] if said else f"a script ended with status {result.status}"
+            text, hint = of_disk(said) or (last, "")
             raise StepFailed(
-                said[-1] if said else f"a script ended with status {result.status}",
+                text,
                 status=result.status,
                 tail="\n".join(said),
+                hint=hint,
                 host=self.host.name,
             )
         return result.out

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import re
 import socket
+from collections.abc import Sequence
 
 from k3s_tui.core.address import parted
 from k3s_tui.core.errors import AuthenticationFailed, CredentialsError, Unreachable
@@ -74,3 +76,33 @@ def mute(*, host: str, user: str, seconds: float) -> Unreachable:
         host=host,
         hint="log in by hand and see what hangs there: the login shell, sudo, a full disk",
     )
+
+
+_DISK = (
+    (
+        ("No space left on device", "Disk quota exceeded"),
+        "there is no space left on the device",
+        "free some (`df -h {path}; df -i {path}`), then run again",
+    ),
+    (
+        ("Read-only file system",),
+        "its file system is read-only",
+        "see why (`findmnt -T {path}; dmesg | tail`) and make it writable, then run again",
+    ),
+)
+
+
+def of_disk(said: Sequence[str]) -> tuple[str, str] | None:
+    """Text and hint when a script failed for its disk; None when it says nothing of the kind.
+
+    `said` are its last lines of standard error.  What was to be written stands in the last line of
+    ours (`cannot place /path`), or where the tool tells why.
+    """
+    for causes, text, hint in _DISK:
+        for line in reversed(said):
+            if any(cause in line for cause in causes):
+                paths = re.findall(r"(?<![\w/])/[\w.,:@+/-]*\w", f"{line} {said[-1]}")
+                path = re.sub(r"/\.k3s-tui\.\w+$", "", paths[-1]) if paths else "/"
+                what = path if paths else "a file could not be written"
+                return f"{what}: {text}", hint.format(path=path)
+    return None

@@ -19,6 +19,7 @@ from k3s_tui.hosts.conversation import Conversation
 from k3s_tui.hosts.forwarding import Reader, Writer, relay
 from k3s_tui.hosts.limits import CHANNELS, backoff
 from k3s_tui.hosts.privilege import LOOK, Privilege, choose, denied
+from k3s_tui.hosts.reasons import of_disk
 from k3s_tui.hosts.receiving import NOT_THE_SAME, receive
 from k3s_tui.hosts.sanitize import sanitize, sanitize_block
 from k3s_tui.hosts.transport import Result
@@ -79,9 +80,7 @@ class ShellTransport:
                 f"cannot upload {source.name} to {path}",
                 status=result.status,
                 tail=tail,
-                hint="there is no room left on the device: free some"
-                if "No space left" in tail
-                else "",
+                hint=": ".join(of_disk(tail.splitlines()) or ()),
                 host=self._host.name,
             )
 

@@ -273,3 +273,12 @@ async def test_a_check_that_is_not_there_yet_is_asked_once_per_pause(rig: Rig) -
     (rig.folder(a) / "signal").touch()
     assert set(outcomes(await task).values()) == {"ok", "changed"}
     assert rig.execs()["a"] < asked / 3
+
+
+async def test_a_full_disk_is_the_error_and_not_only_its_tail(rig: Rig) -> None:
+    a = rig.host("a")
+    told = "echo 'cat: No space left on device' >&2; echo 'cannot place /etc/x' >&2; exit 1"
+    await rig.apply([Step("a/full", a, Marker("full", script=told))])
+    [done] = rig.of(StepDone)
+    assert done.error == "/etc/x: there is no space left on the device"
+    assert "df -h /etc/x" in done.hint and "cannot place" in done.tail
