@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -32,10 +31,17 @@ KEY = f"{FOLDER}/client.key"
 
 
 def client(site: Site, name: str) -> Client:
-    """The files, a name in /etc/hosts where no DNS knows it, and the login that K3s will do."""
+    """The login that K3s will do, before anything else; the files, and a name in /etc/hosts where
+    no DNS knows it.
+
+    Whatever refuses the login refuses the run while no host was touched: the name of a database
+    that is in no DNS is not needed for that, since its address is known.  Once the name is there
+    the login is tried by it.
+    """
     here = host(name)
     files = site.database_files
-    steps: list[Step[Any]] = [*_entry(site, name)]
+    guard: Step[Any] = Step(f"{name}/preflight/datastore-login", here, _proof(site), within=60)
+    entry = _entry(site, name)
     placed: list[Step[Any]] = [
         Step(f"{name}/servers/datastore-ca", here, File(CA, files.ca_pem, folder_mode="0700"))
     ]
@@ -52,9 +58,11 @@ def client(site: Site, name: str) -> Client:
                 File(KEY, files.pair.key, mode="0600", folder_mode="0700"),
             ),
         )
-    proof = Step(f"{name}/servers/datastore-login", here, _proof(site), tuple(steps), within=60)
+    proof: Step[Any] = Step(
+        f"{name}/servers/datastore-login", here, _proof(site, by_name=True), entry, within=60
+    )
     return Client(
-        (*steps, *placed, proof),
+        (guard, *entry, *placed, *((proof,) if entry else ())),
         config.DatastoreFiles(CA, CERTIFICATE, KEY) if files.pair else config.DatastoreFiles(CA),
         endpoint(site),
         lambda seen: tuple(seen[step].digest for step in placed),
@@ -84,21 +92,23 @@ def _entry(site: Site, name: str) -> Steps:
     if not site.has_hosts_entry:
         return ()
     here = host(name)
-    free: Step[Any] = Step(f"{name}/preflight/datastore-name", here, NotInDns(wanted.hostname))
-    line = f"{wanted.address} {wanted.hostname}\n"
+    address = wanted.address or ""
+    ensure = NotInDns(wanted.hostname, address)
+    free: Step[Any] = Step(f"{name}/preflight/datastore-name", here, ensure)
+    line = f"{address} {wanted.hostname}\n"
     entry: Step[Any] = Step(
         f"{name}/servers/hosts-entry", here, Block("/etc/hosts", line, at="bottom"), (free,)
     )
     return free, entry
 
 
-def _proof(site: Site) -> Check[Any]:
+def _proof(site: Site, *, by_name: bool = False) -> Check[Any]:
     proof = MysqlProof if site.profile.datastore.engine == "mysql" else ElsewhereProof
-    return proof(_login(site), site.credentials.token)
+    return proof(_login(site, by_name=by_name), site.credentials.token)
 
 
 def _proofs(site: Site, name: str) -> Steps:
-    checks: dict[str, Check[Any]] = {"datastore-login": _proof(site)}
+    checks: dict[str, Check[Any]] = {"datastore-login": _proof(site, by_name=True)}
     refused = MysqlRefusal if site.profile.datastore.engine == "mysql" else RefusalThere
     checks |= {f"refuses-{refusal.kind}": refused(refusal) for refusal in _refusals(site, name)}
     return tuple(
@@ -109,7 +119,7 @@ def _proofs(site: Site, name: str) -> Steps:
 
 def _refusals(site: Site, name: str) -> tuple[Refusal, ...]:
     """A certificate for another name cannot be tried: only the database's own CA could issue it."""
-    right = _login(site)
+    right = _login(site, by_name=True)
     kinds: tuple[RefusalKind, ...] = ("plain-tcp", "wrong-password")
     if site.database_files.pair is None:
         return tuple(Refusal(kind, right) for kind in kinds)
@@ -121,19 +131,22 @@ def _refusals(site: Site, name: str) -> tuple[Refusal, ...]:
 
     return (
         Refusal("no-certificate", right),
-        Refusal("other-ca", _login(site, of_another)),
+        Refusal("other-ca", replace(right, issue=of_another)),
         *(Refusal(kind, right) for kind in kinds),
     )
 
 
-def _login(site: Site, issue: Callable[[], KeyPair] | None = None) -> Login:
+def _login(site: Site, *, by_name: bool) -> Login:
     password = site.credentials.datastore_password
     login = login_by(site.profile, site.database_files, password)
-    return login if issue is None else replace(login, issue=issue)
+    return replace(login, address="") if by_name else login
 
 
 def login_by(profile: Profile, files: DatabaseFiles, password: Secret) -> Login:
-    """The login that K3s will do, with the certificate that the database's operator gave."""
+    """The login that K3s will do, with the certificate that the database's operator gave.
+
+    It needs no entry in /etc/hosts: with an address it goes straight there.
+    """
     wanted = profile.datastore
     pair = files.pair
     return Login(
@@ -144,4 +157,5 @@ def login_by(profile: Profile, files: DatabaseFiles, password: Secret) -> Login:
         password=password,
         ca_pem=files.ca_pem,
         issue=(lambda: pair) if pair else None,
+        address=wanted.address or "",
     )

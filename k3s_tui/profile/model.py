@@ -104,9 +104,10 @@ class Datastore(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab",
     """What holds the cluster's state: PostgreSQL that is ours, a database of somebody else's, or
     etcd inside the servers.  `modes` knows which setting means something in which mode.
 
-    The three files are paths on the laptop.  `address` is for /etc/hosts, where no DNS knows the
-    name.  `cluster` says what a managed one does on a host that has PostgreSQL for others already:
-    join them there, or make a second cluster on `port`.
+    The three files are paths on the laptop.  `hostname` is what certificates are compared with: a
+    name, and for somebody else's an IP address, too.  `address` is for /etc/hosts, where no DNS
+    knows the name.  `cluster` says what a managed one does on a host that has PostgreSQL for others
+    already: join them there, or make a second cluster on `port`.
     """
 
     mode: Literal["managed", "existing", "embedded"] = "managed"

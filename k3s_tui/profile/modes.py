@@ -86,6 +86,7 @@ def check(profile: Profile, document: Mapping[str, Any]) -> Iterator[ProfileProb
     yield from _roles(profile)
     if profile.datastore.mode != "embedded":
         yield from _names(profile.datastore)
+        yield from _hostname(profile.datastore)
     if profile.datastore.mode == "existing":
         yield from _existing(profile.datastore)
     if profile.datastore.mode == "managed":
@@ -207,6 +208,31 @@ def _names(datastore: Datastore) -> Iterator[ProfileProblem]:
                 ("datastore", key),
                 help=f'the {key} belongs to this cluster alone, "k3s" for example',
             )
+
+
+def _hostname(datastore: Datastore) -> Iterator[ProfileProblem]:
+    """An IP address will do where the certificate is somebody else's and may name one."""
+    name = datastore.hostname
+    if not (":" in name or name.replace(".", "").isdigit()):
+        return
+    if datastore.mode == "managed" or not _is_ip(name):
+        yield ProfileProblem(
+            "bad-dns-name",
+            f"{shown(name)} is not a valid DNS name",
+            ("datastore", "hostname"),
+            "a DNS name in lower case, such as postgres.example.internal",
+            "it is verified against the certificate's DNS name; an IP address does not do"
+            if datastore.mode == "managed"
+            else "or an IP address that the database's certificate names",
+        )
+    elif datastore.address is not None:
+        yield ProfileProblem(
+            "needless-setting",
+            '"address" means nothing where hostname is an IP address itself',
+            ("datastore", "address"),
+            help="leave it out: there is no name for /etc/hosts",
+            at="key",
+        )
 
 
 def _existing(datastore: Datastore) -> Iterator[ProfileProblem]:

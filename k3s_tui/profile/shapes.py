@@ -65,7 +65,9 @@ NodeIp = Annotated[
 DnsName = Annotated[
     str,
     _text(
-        rf"^({_LABEL}\.)*[a-z]([a-z0-9-]{{0,61}}[a-z0-9])?$",
+        # What looks like an IP address is for the rules: some modes take one.
+        rf"^(({_LABEL}\.)*[a-z]([a-z0-9-]{{0,61}}[a-z0-9])?"
+        r"|[0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9a-f]*:[0-9a-f:.]*)$",
         "DNS name",
         "a DNS name in lower case, such as postgres.example.internal",
         code="bad-dns-name",

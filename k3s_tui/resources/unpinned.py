@@ -4,32 +4,53 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from k3s_tui.core.address import canonical
 from k3s_tui.core.contract import Probe, Problem
 from k3s_tui.hosts.sanitize import sanitize
 from k3s_tui.hosts.script import quote
 
+_PARTING = "--"
+
+
+@dataclass(frozen=True)
+class Known:
+    """`by_dns` is the address that a DNS has for the name, '' for none; `ours` are the addresses
+    that our own block in /etc/hosts has for it."""
+
+    by_dns: str
+    ours: frozenset[str]
+
 
 @dataclass(frozen=True)
 class NotInDns:
-    """A preflight check before an entry for `hostname`: after a failover the DNS says another
-    address, and the entry would hold on to the old one.
+    """A preflight check before an entry of `address` for `hostname`: after a failover the DNS says
+    another address, and the entry would hold on to the old one.
+
+    systemd-resolved answers from /etc/hosts, too (ReadEtcHosts), so on a second run our own entry
+    comes back as if a DNS had said it.
     """
 
     hostname: str
+    address: str
 
-    def probe(self) -> Probe[str]:
+    def probe(self) -> Probe[Known]:
         # musl's getent has no -s; there the question stays open.
         ask = f"timeout 10 getent -s hosts:dns ahosts {quote(self.hostname)} 2>/dev/null"
-        return Probe(
-            f"{ask} | head -n 1\n:",
-            lambda out: sanitize(out.decode(errors="replace").partition(" ")[0].strip()),
-        )
+        block = "sed -n '/^# BEGIN k3s-tui$/,/^# END k3s-tui$/p' /etc/hosts 2>/dev/null"
+        return Probe(f"{ask} | head -n 1\necho {_PARTING}\n{block}\n:", self._parse)
 
-    def diff(self, now: str) -> Problem | None:
-        if not now:
+    def diff(self, now: Known) -> Problem | None:
+        own = canonical(self.address)
+        if not now.by_dns or (canonical(now.by_dns) == own and own in now.ours):
             return None
         return Problem(
-            f"the DNS knows {self.hostname} ({now}): an entry in /etc/hosts would pin it over a"
-            " failover",
+            f"the DNS knows {self.hostname} ({now.by_dns}): an entry in /etc/hosts would pin it"
+            " over a failover",
             'leave datastore.address out of the profile, or set hosts-entry = "never"',
         )
+
+    def _parse(self, out: bytes) -> Known:
+        told, _, block = out.decode(errors="replace").partition(f"{_PARTING}\n")
+        lines = (line.split() for line in block.splitlines())
+        ours = {canonical(words[0]) for words in lines if self.hostname in words[1:]}
+        return Known(sanitize(told.partition(" ")[0].strip()), frozenset(ours))

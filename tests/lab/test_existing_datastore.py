@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -45,9 +47,65 @@ def password(product: Product, value: str) -> None:
     file.write_text(value + "\n")
 
 
-def failure(done: Done, step: str) -> str:
-    (event,) = done.of("step-done", step=step)
-    return f"{event['error']}\n{event['hint']}"
+def planned(done: Done, step: str) -> str:
+    """What the plan says of a step that it refuses."""
+    (event,) = done.of("planned", step=step)
+    assert event["verdict"] == "problem", event
+    return f"{event['summary']}\n{event['hint']}"
+
+
+def refused_from_each(product: Product, *says: str) -> None:
+    """The login fails from every server, and no host is touched.
+
+    A database writes when somebody logs in: its own files are not looked at.
+    """
+    before = snapshot(product.lab)
+    done = product.apply()
+    assert done.status == 5, done
+    touched = changes(before, snapshot(product.lab))
+    assert not [c for c in touched if not c.startswith("postgres:/var/lib/")], touched
+    assert "\ntry: " in done.err and not done.of("step-done"), done
+    for server in SERVERS:
+        told = planned(done, f"{server}/preflight/datastore-login")
+        for words in says:
+            assert words in told, done
+
+
+@contextmanager
+def instead(file: Path, text: str) -> Iterator[None]:
+    before = file.read_text()
+    file.write_text(text)
+    try:
+        yield
+    finally:
+        file.write_text(before)
+
+
+def setting(product: Product, **settings: str | None) -> str:
+    """The profile with other settings of the datastore; None takes one out."""
+    document = tomlkit.parse(product.profile.read_text())
+    for key, value in settings.items():
+        name = key.replace("_", "-")
+        if value is None:
+            del document["datastore"][name]
+        else:
+            document["datastore"][name] = value
+    return tomlkit.dumps(document)
+
+
+def other_ca(product: Product) -> str:
+    """Of the same kind, and not the database's."""
+    return product.lab.host("postgres").sh(
+        """
+        set -e; cd /root/pki
+        [ -e other.crt ] || openssl req -x509 -newkey rsa:2048 -nodes -keyout other.key -days 9 \
+            -subj /CN=other -out other.crt 2>/dev/null
+        cat other.crt
+        """
+    )
+
+
+THEIR_ROW = "('/bootstrap/0123456789ab', 1, 0, 0, 0, 0, 'theirs')"
 
 
 @pytest.fixture(scope="module")
@@ -60,16 +118,61 @@ def product(bare_hosts: Lab, tmp_path_factory: pytest.TempPathFactory) -> Produc
     return product
 
 
-def test_a_wrong_password_stops_before_anything_is_installed(product: Product) -> None:
-    password(product, "not-this-one")
-    done = product.apply()
-    assert done.status == 1, done
+def test_a_wrong_password_is_refused(product: Product) -> None:
+    with instead(product.folder / "database-password", "not-this-one\n"):
+        refused_from_each(
+            product, "password authentication failed", "SQLSTATE 28P01", "usual causes"
+        )
+
+
+def test_another_ca_is_refused(product: Product) -> None:
+    with instead(product.folder / "ca.crt", other_ca(product)):
+        refused_from_each(
+            product,
+            f"the certificate of {NAME}:5432 (10.161.129.212) comes from another CA",
+            "datastore.ca must be the CA",
+        )
+
+
+def test_another_name_is_refused(product: Product) -> None:
+    with instead(product.profile, setting(product, hostname="db.example.org")):
+        refused_from_each(product, "is not for the name db.example.org", "datastore.hostname must")
+
+
+def test_a_name_that_nobody_knows_is_refused(product: Product) -> None:
+    with instead(product.profile, setting(product, address=None)):
+        refused_from_each(product, f"the name {NAME} does not resolve", "give datastore.address")
+
+
+def test_it_may_be_known_by_its_address(product: Product) -> None:
+    """Which its certificate names, too."""
+    with instead(product.profile, setting(product, hostname="10.161.129.212", address=None)):
+        plan = product.plan()
+    assert plan.status == 0, plan
     for server in SERVERS:
-        told = failure(done, f"{server}/servers/datastore-login")
-        assert "password authentication failed" in told
-        assert "SQLSTATE 28P01" in told and "usual causes" in told
-        assert not product.lab.host(server).sh("ls /etc/systemd/system/k3s.service || :").strip()
-    password(product, handmade.PASSWORD)
+        (event,) = plan.of("planned", step=f"{server}/preflight/datastore-login")
+        assert event["verdict"] == "ok" and not event["warning"], event
+        assert not plan.of("planned", step=f"{server}/servers/hosts-entry")
+
+
+def test_without_the_certificate_that_its_rules_want_it_is_refused(product: Product) -> None:
+    with instead(product.profile, setting(product, client_certificate=None, client_key=None)):
+        refused_from_each(product, "got no client certificate", "give datastore.client-certificate")
+
+
+def test_what_is_in_it_already_is_refused(product: Product) -> None:
+    sql = product.lab.host("postgres")
+    sql.sh(
+        "runuser -u postgres -- psql -q k3s <<'EOF'\nset role k3s;\n"
+        "create table kine (id bigserial primary key, name text, created int, deleted int,"
+        " create_revision int, prev_revision int, lease int, value bytea);\n"
+        f"insert into kine (name, created, deleted, create_revision, prev_revision, lease, value)"
+        f" values {THEIR_ROW};\nEOF\n"
+    )
+    try:
+        refused_from_each(product, "holds another cluster's data")
+    finally:
+        sql.sh('runuser -u postgres -- psql -q k3s -c "drop table kine"')
 
 
 def test_a_cluster_on_it(product: Product) -> None:
@@ -78,7 +181,8 @@ def test_a_cluster_on_it(product: Product) -> None:
     assert done.status == 0, done
     after = changes(before, snapshot(product.lab))
     assert not [change for change in after if change.startswith("postgres:/etc")], after
-    assert {f"{name}/servers/datastore-login" for name in SERVERS} <= done.steps("ok")
+    for chapter in ("preflight", "servers"):  # at its address, and by its name
+        assert {f"{name}/{chapter}/datastore-login" for name in SERVERS} <= done.steps("ok")
     key = product.lab.host(SERVERS[0]).sh("stat -c '%a %U' /etc/k3s-tui/datastore/client.key")
     assert key.split() == ["600", "root"]
     again = product.apply()
@@ -123,13 +227,35 @@ def test_what_its_rules_let_in_is_a_warning(product: Product) -> None:
         assert f"{server}/verification/refuses-wrong-password" not in warned
 
 
-def test_another_clusters_data_is_refused(product: Product, tmp_path: Path) -> None:
+def test_without_a_client_certificate(product: Product) -> None:
+    """As where the rules ask for a password alone: the servers lose their files, and go on."""
     product.lab.host("postgres").sh(
-        'runuser -u postgres -- psql -q k3s -c "insert into kine (name, created, deleted,'
-        " create_revision, prev_revision, lease, value) values"
-        " ('/bootstrap/0123456789ab', 1, 0, 0, 0, 0, 'theirs')\""
+        """
+        cd /etc/postgresql/15/main
+        sed -i '1i hostssl k3s k3s 10.161.129.0/24 scram-sha-256' pg_hba.conf
+        systemctl reload postgresql
+        """
+    )
+    product.profile.write_text(setting(product, client_certificate=None, client_key=None))
+    done = product.apply()
+    assert done.status == 0, done
+    for server in SERVERS:
+        config = product.lab.host(server).sh("cat /etc/rancher/k3s/config.yaml")
+        assert "datastore-cafile" in config and "datastore-certfile" not in config
+    again = product.apply()
+    assert again.status == 0 and not again.steps("changed"), again
+    done = product.run("verify", product.profile, "--json")
+    assert done.status == 0, done
+    assert not [e for e in done.of("step-done") if "refuses-no-certificate" in e["step"]]
+
+
+def test_data_that_another_cluster_has_put_there_since_is_refused(product: Product) -> None:
+    product.lab.host("postgres").sh(
+        "runuser -u postgres -- psql -q k3s <<'EOF'\n"
+        "insert into kine (name, created, deleted, create_revision, prev_revision, lease, value)"
+        f" values {THEIR_ROW};\nEOF\n"
     )
     done = product.apply()
-    assert done.status != 0, done
-    told = failure(done, f"{SERVERS[0]}/servers/datastore-login")
+    assert done.status == 5, done
+    told = planned(done, f"{SERVERS[0]}/preflight/datastore-login")
     assert "holds another cluster's data" in told

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import tomlkit
 
@@ -11,7 +9,18 @@ from . import handmade
 from .lab import Lab
 from .operators import changes, snapshot
 from .product import Product
-from .test_existing_datastore import NAME, SERVERS, elsewhere, failure, password
+from .test_existing_datastore import (
+    NAME,
+    SERVERS,
+    THEIR_ROW,
+    elsewhere,
+    instead,
+    other_ca,
+    password,
+    planned,
+    refused_from_each,
+    setting,
+)
 
 PASSWORD = "p@ss:w/rd%1"
 """With all that could end a DSN's part too early."""
@@ -51,6 +60,7 @@ def product(bare_hosts: Lab, tmp_path_factory: pytest.TempPathFactory) -> Produc
     postgres.sh("usermod --expiredate 1 ops; usermod --expiredate 1 opspw")
     product = Product(bare_hosts, tmp_path_factory.mktemp("operator"))
     elsewhere(product)
+    password(product, PASSWORD)
     document = tomlkit.parse(product.profile.read_text())
     document["datastore"]["engine"] = "mysql"
     product.profile.write_text(tomlkit.dumps(document))
@@ -58,22 +68,44 @@ def product(bare_hosts: Lab, tmp_path_factory: pytest.TempPathFactory) -> Produc
     return product
 
 
-def test_what_is_wrong_stops_before_anything_is_installed(product: Product) -> None:
-    password(product, "not-this-one")
-    done = product.apply()
-    assert done.status == 1, done
-    for server in SERVERS:
-        told = failure(done, f"{server}/servers/datastore-login")
-        assert "Access denied for user" in told
-        assert "SQLSTATE 28000" in told and "usual causes" in told
-        assert not product.lab.host(server).sh("ls /etc/systemd/system/k3s.service || :").strip()
-    password(product, PASSWORD)
+def test_a_wrong_password_is_refused(product: Product) -> None:
+    with instead(product.folder / "database-password", "not-this-one\n"):
+        refused_from_each(product, "Access denied for user", "SQLSTATE 28000", "usual causes")
+
+
+def test_another_ca_is_refused(product: Product) -> None:
+    """It is told before a password is sent, and so is the name."""
+    with instead(product.folder / "ca.crt", other_ca(product)):
+        refused_from_each(
+            product,
+            f"the certificate of {NAME}:3306 (10.161.129.212) comes from another CA",
+            "datastore.ca must be the CA",
+        )
+
+
+def test_another_name_is_refused(product: Product) -> None:
+    with instead(product.profile, setting(product, hostname="db.example.org")):
+        refused_from_each(product, "is not for the name db.example.org", "datastore.hostname must")
+
+
+def test_what_is_in_it_already_is_refused(product: Product) -> None:
+    sql(
+        product,
+        "create table k3s.kine (id int auto_increment primary key, name varchar(630), created int,"
+        " deleted int, create_revision int, prev_revision int, lease int, value blob);"
+        " insert into k3s.kine (name, created, deleted, create_revision, prev_revision, lease,"
+        f" value) values {THEIR_ROW};",
+    )
+    try:
+        refused_from_each(product, "holds another cluster's data")
+    finally:
+        sql(product, "drop table k3s.kine;")
 
 
 def test_what_the_user_may_not_do_is_a_warning(product: Product) -> None:
-    done = product.apply("--only", "*/servers/datastore-login")
+    done = product.plan()
     for server in SERVERS:
-        (event,) = done.of("step-done", step=f"{server}/servers/datastore-login")
+        (event,) = done.of("planned", step=f"{server}/preflight/datastore-login")
         assert event["warning"] == "k3s may not do all that K3s does in database k3s: DELETE", done
     sql(product, "grant delete on k3s.* to k3s@'10.161.129.%';")
 
@@ -116,31 +148,13 @@ def test_what_its_rules_let_in_is_a_warning(product: Product) -> None:
         assert f"{server}/verification/refuses-wrong-password" not in warned
 
 
-def test_another_name_and_another_ca(product: Product, tmp_path: Path) -> None:
-    """Both are told before a password is sent."""
-    ca = product.folder / "ca.crt"
-    right = ca.read_text()
-    product.lab.host("postgres").sh(
-        "cd /root/pki; openssl req -x509 -newkey rsa:2048 -nodes -keyout other.key -days 9"
-        " -subj /CN=other -out other.crt 2>/dev/null"
-    )
-    ca.write_text(product.lab.host("postgres").sh("cat /root/pki/other.crt"))
-    try:
-        done = product.run("verify", product.profile, "--json")
-    finally:
-        ca.write_text(right)
-    assert done.status == 6, done
-    told = failure(done, f"{SERVERS[0]}/verification/datastore-login")
-    assert f"the certificate of {NAME}:3306 comes from another CA" in told
-
-
-def test_another_clusters_data_is_refused(product: Product) -> None:
+def test_data_that_another_cluster_has_put_there_since_is_refused(product: Product) -> None:
     sql(
         product,
         "insert into k3s.kine (name, created, deleted, create_revision, prev_revision, lease,"
-        " value) values ('/bootstrap/0123456789ab', 1, 0, 0, 0, 0, 'theirs');",
+        f" value) values {THEIR_ROW};",
     )
     done = product.apply()
-    assert done.status != 0, done
-    told = failure(done, f"{SERVERS[0]}/servers/datastore-login")
+    assert done.status == 5, done
+    told = planned(done, f"{SERVERS[0]}/preflight/datastore-login")
     assert "holds another cluster's data" in told

@@ -50,7 +50,7 @@ async def log_in(on: Hands, login: Login) -> Outcome:
     have been.
     """
     try:
-        async with on.forward(login.hostname, login.port) as port:
+        async with on.forward(login.peer, login.port) as port:
             outcome = await asyncio.to_thread(_attempt, login, port)
     except Lost:
         raise
@@ -60,7 +60,7 @@ async def log_in(on: Hands, login: Login) -> Outcome:
         return Outcome("forwarding", _line(refused.text))
     if outcome.kind in ("closed", "timeout"):
         # The tunnel closes the same way whatever the server could not do: ask the server itself.
-        kind = kind_of_way(await on.sh(way(login.hostname, login.port, "mysql")))
+        kind = kind_of_way(await on.sh(way(login, "mysql")))
         return Outcome(kind, outcome.said) if kind else outcome
     return outcome
 

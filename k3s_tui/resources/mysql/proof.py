@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 
-from k3s_tui.core.address import endpoint
 from k3s_tui.core.contract import Change, Hands, Probe, Problem
 from k3s_tui.core.secret import Secret
 from k3s_tui.resources.mysql.login import log_in
@@ -118,7 +117,7 @@ def explained(now: Outcome, login: Login, *, warning: bool) -> Problem:
     """A failed login in the operator's words, with the SQLSTATE where there is one."""
     text = _TEXTS.get(now.kind, "the login to the datastore failed").format(
         hostname=login.hostname,
-        where=endpoint(login.hostname, login.port),
+        where=login.where,
         user=login.user,
         database=login.database,
     )

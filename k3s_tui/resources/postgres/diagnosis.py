@@ -6,7 +6,6 @@ import re
 from datetime import UTC, datetime
 from typing import Literal
 
-from k3s_tui.core.address import endpoint
 from k3s_tui.core.contract import Problem
 
 Kind = Literal[
@@ -132,10 +131,9 @@ def kind_of_served(certificate: bytes, ca_pem: str) -> Kind | None:
 
 
 def explain(
-    kind: Kind, said: str, *, hostname: str, port: int, user: str, database: str
+    kind: Kind, said: str, *, where: str, hostname: str, port: int, user: str, database: str
 ) -> Problem:
-    """A failed login in the operator's words."""
-    where = endpoint(hostname, port)
+    """A failed login in the operator's words; `where` is the datastore as they know it."""
     reissue = "run again without --only: the certificates are issued anew when they do not fit"
     texts: dict[Kind, tuple[str, str]] = {
         "unresolved": (

@@ -37,8 +37,8 @@ CAUSES: dict[Kind, str] = {
     "untrusted-issuer": "datastore.ca must be the CA that signed the database's certificate; has"
     " the operator changed CAs, or is this another region's?",
     "untrusted-expired": "the database's operator has to renew it",
-    "hostname": "datastore.hostname must be a name in that certificate: an address, or a name that"
-    " only points there, does not do",
+    "hostname": "datastore.hostname must be a name, or an IP address, that the certificate holds: a"
+    " name that only points there does not do",
     "no-certificate": "its rules want a client certificate: give datastore.client-certificate and"
     " client-key",
     "client-ca": "datastore.client-certificate must be signed by the CA that the database trusts",

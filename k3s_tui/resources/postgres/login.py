@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from k3s_tui.core.address import endpoint
+from k3s_tui.core.address import endpoint, ip
 from k3s_tui.core.contract import Hands
 from k3s_tui.core.errors import Lost, OperatorError
 from k3s_tui.core.scratch import scratch
@@ -55,10 +55,11 @@ _USE = "create table k3s_tui_proof (id bigserial primary key)"
 class Login:
     """Where and as whom.  `ca_pem` signs the datastore's certificate.
 
-    `issue` makes a client certificate at the moment of the login, so that it may be short-lived;
-    None logs in without one.  `tls` off is for proving that plain TCP is refused.  `look` reads
-    whose data is in the database.  `own` has the host itself speak TLS, by the key that lies there
-    and must not leave it.
+    `address` is where the datastore is while the server does not know its name yet, '' where the
+    server has to; certificates are compared with the name either way.  `issue` makes a client
+    certificate at the moment of the login, so that it may be short-lived; None logs in without one.
+    `tls` off is for proving that plain TCP is refused.  `look` reads whose data is in the database.
+    `own` has the host itself speak TLS, by the key that lies there and must not leave it.
     """
 
     hostname: str
@@ -71,6 +72,18 @@ class Login:
     tls: bool = True
     look: bool = False
     own: OwnPair | None = None
+    address: str = ""
+
+    @property
+    def peer(self) -> str:
+        """What the server connects to."""
+        return self.address or self.hostname
+
+    @property
+    def where(self) -> str:
+        """The same in the operator's words."""
+        place = endpoint(self.hostname, self.port)
+        return f"{place} ({self.address})" if self.address else place
 
 
 @dataclass(frozen=True)
@@ -153,14 +166,14 @@ async def log_in(on: Hands, login: Login) -> Outcome:
         return _told(kind_of_session(said), outcome)
     if outcome.kind in ("closed", "timeout"):
         # The tunnel closes the same way whatever the server could not do: ask the server itself.
-        return _told(kind_of_way(await on.sh(way(login.hostname, login.port, "postgres"))), outcome)
+        return _told(kind_of_way(await on.sh(way(login, "postgres"))), outcome)
     return outcome
 
 
 @asynccontextmanager
 async def _way_in(on: Hands, login: Login) -> AsyncIterator[int]:
     if login.own is None:
-        async with on.forward(login.hostname, login.port) as port:
+        async with on.forward(login.peer, login.port) as port:
             yield port
         return
     session = login.own.conversation(login.hostname, login.port)
@@ -262,11 +275,13 @@ async def _served(port: int) -> bytes:
         return b""
 
 
-def way(hostname: str, port: int, protocol: Literal["postgres", "mysql"]) -> str:
+def way(login: Login, protocol: Literal["postgres", "mysql"]) -> str:
     """sh that says how far the server gets on its own: `kind_of_way` reads it."""
-    peer = quote(endpoint(hostname, port))
+    peer = quote(endpoint(login.peer, login.port))
+    # An address has nothing to resolve: `getent` would look for its name.
+    known = ":" if ip(login.peer) else f"getent hosts {quote(login.peer)} >/dev/null"
     return f"""
-if ! getent hosts {quote(hostname)} >/dev/null; then echo unresolved; exit 0; fi
+if ! {known}; then echo unresolved; exit 0; fi
 timeout {TIMEOUT} openssl s_client -starttls {protocol} -connect {peer} </dev/null 2>&1
 :
 """

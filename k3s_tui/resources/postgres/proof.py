@@ -142,6 +142,7 @@ def _explained(now: Outcome, login: Login) -> Problem:
     return explain(
         now.kind,
         now.said,
+        where=login.where,
         hostname=login.hostname,
         port=login.port,
         user=login.user,

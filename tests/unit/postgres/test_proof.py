@@ -18,6 +18,7 @@ from k3s_tui.core.contract import Problem
 from k3s_tui.core.errors import Lost
 from k3s_tui.core.secret import Secret
 from k3s_tui.hosts.forwarding import ForwardingRefused
+from k3s_tui.pki.profiles import LeafProfile
 from k3s_tui.resources.postgres import login as login_module
 from k3s_tui.resources.postgres.diagnosis import Kind
 from k3s_tui.resources.postgres.log import server_log_tail
@@ -196,6 +197,46 @@ async def test_the_servers_own_certificate_out_of_time(
         await k3s_server.sh(login_reload(store))
     assert outcome.kind == kind
     assert (await k3s_server.look(DsnProof(store.login))).kind == "ok"
+
+
+async def test_a_name_that_the_server_does_not_know_yet(
+    datastore: Datastore, k3s_server: ServerHands
+) -> None:
+    """It goes straight to the address; the certificate is still compared with the name."""
+    k3s_server.names = {"127.0.0.1": "127.0.0.1"}
+    k3s_server.tool("getent", "exit 2")
+    there = replace(datastore.login, address="127.0.0.1")
+    assert (await k3s_server.look(DsnProof(there))).kind == "ok"
+    other = DsnProof(replace(there, hostname="other.test"))
+    outcome = await k3s_server.look(other)
+    problem = other.diff(outcome)
+    assert outcome.kind == "hostname" and isinstance(problem, Problem)
+    assert f"other.test:{there.port} (127.0.0.1) is not for the name other.test" in problem.text
+    assert (await k3s_server.look(DsnProof(datastore.login))).kind == "unresolved"
+    nobody = replace(there, port=free_port())
+    assert (await k3s_server.look(DsnProof(nobody))).kind == "refused"
+
+
+async def test_a_datastore_that_is_known_by_its_address(
+    datastore: Datastore, k3s_server: ServerHands
+) -> None:
+    """As the SAN of its certificate, which need not name anything else."""
+    store = datastore
+    k3s_server.names = {"127.0.0.1": "127.0.0.1"}
+    k3s_server.tool("getent", "exit 2")  # an address has no name
+    login = replace(store.login, hostname="127.0.0.1")
+    assert (await k3s_server.look(DsnProof(login))).kind == "hostname"
+    nobody = replace(login, port=free_port())
+    assert (await k3s_server.look(DsnProof(nobody))).kind == "refused"
+    leaf = LeafProfile("server", "db", addresses=("127.0.0.1",))
+    pair = store.ca.issue_short_lived(leaf, certificates.now())
+    certificates.install(store.server.folder, store.ca, pair)
+    await k3s_server.sh(login_reload(store))
+    try:
+        assert (await k3s_server.look(DsnProof(login))).kind == "ok"
+    finally:
+        certificates.install(store.server.folder, store.ca, certificates.server_pair(store.ca))
+        await k3s_server.sh(login_reload(store))
 
 
 def login_reload(store: Datastore) -> str:

@@ -6,12 +6,13 @@ import dataclasses
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 import yaml
 
-from k3s_tui.core.contract import Problem
+from k3s_tui.core.contract import Problem, Step
 from k3s_tui.core.errors import CredentialsError
 from k3s_tui.core.secret import Secret
 from k3s_tui.pki.authority import KeyPair
@@ -32,6 +33,7 @@ from k3s_tui.resources.postgres.login import Login, Outcome
 from k3s_tui.resources.postgres.ownership import bootstrap_key
 from k3s_tui.resources.postgres.proof import Refusal
 from k3s_tui.resources.unpinned import NotInDns
+from tests.unit.hands import LocalHands
 from tests.unit.procedure.sites import CREDENTIALS, changed, site
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
@@ -64,7 +66,8 @@ def test_a_login_is_proved_from_every_server() -> None:
     profile = example("existing-postgresql")
     found = steps(on_theirs(profile, PAIR))
     for name in profile.servers:
-        assert f"{name}/servers/datastore-login" in found
+        assert f"{name}/preflight/datastore-login" in found
+        assert f"{name}/servers/datastore-login" not in found  # it would be the same again
         assert f"{name}/servers/datastore-key" in found
         assert f"{name}/servers/hosts-entry" not in found  # a DNS knows it
         assert f"{name}/verification/refuses-plain-tcp" in found
@@ -81,12 +84,58 @@ def test_a_name_is_pinned_only_where_no_dns_knows_it() -> None:
     built = {step.id: step for step in cluster.build(on_theirs(profile))}
     entry = built["k3s-server-1/servers/hosts-entry"]
     assert [need.id for need in entry.needs] == ["k3s-server-1/preflight/datastore-name"]
-    check = NotInDns("db.example.org")
-    assert check.diff("") is None
-    found = check.diff(check.probe().parse(b"10.1.2.3      STREAM db.example.org\n"))
-    assert found and not found.warning and "10.1.2.3" in found.text
+    by_name = built["k3s-server-1/servers/datastore-login"]
+    assert entry in by_name.needs and login_of(by_name).peer == "k3s.db.example.org"
     never = changed(profile, datastore={"hosts_entry": "never", "address": None})
     assert "k3s-server-1/servers/hosts-entry" not in steps(on_theirs(never))
+
+
+def login_of(step: Step[Any]) -> Login:
+    assert isinstance(step.ensure, ElsewhereProof)
+    return step.ensure.login
+
+
+def test_a_login_that_fails_refuses_the_run_before_any_name_is_written() -> None:
+    """Its step needs nothing, so nothing that is planned could mend it."""
+    profile = changed(example("existing-postgresql"), datastore={"address": "10.0.0.9"})
+    built = {step.id: step for step in cluster.build(on_theirs(profile))}
+    for name in profile.servers:
+        guard = built[f"{name}/preflight/datastore-login"]
+        assert guard.needs == () and cluster.is_preflight(guard)
+        assert (login_of(guard).peer, login_of(guard).hostname) == (
+            "10.0.0.9",
+            profile.datastore.hostname,
+        )
+        assert guard in built[f"{name}/servers/k3s"].needs
+
+
+OURS = "# BEGIN k3s-tui\n10.0.0.9 db.example.org\n# END k3s-tui\n"
+
+
+@pytest.mark.parametrize(
+    ("says", "hosts", "refused"),
+    [
+        ("", "", False),
+        ("10.0.0.9", "", True),  # a DNS knows it, be it at this address
+        ("10.1.2.3", "", True),
+        ("10.0.0.9", OURS, False),  # systemd-resolved has it from our own line
+        ("10.1.2.3", OURS, True),  # after a failover
+        ("10.0.0.9", OURS.replace("10.0.0.9", "10.0.0.8"), True),
+        ("10.0.0.9", OURS.replace("db.", "other."), True),
+        ("10.0.0.9", "10.0.0.9 db.example.org\n", True),  # not our line
+    ],
+)
+async def test_a_dns_that_knows_the_name(
+    tmp_path: Path, says: str, hosts: str, refused: bool
+) -> None:
+    hands = LocalHands("dash", tmp_path / "tools")
+    answer = f"echo '{says}      STREAM db.example.org'" if says else "exit 2"
+    hands.tool("getent", f'[ "$1 $2" = "-s hosts:dns" ] || exit 9\n{answer}\n')
+    (tmp_path / "hosts").write_text(hosts)
+    hands.tool("sed", f'exec /usr/bin/sed "$1" "$2" {tmp_path}/hosts\n')
+    found = (check := NotInDns("db.example.org", "10.0.0.9")).diff(await hands.look(check))
+    assert (found is not None) == refused
+    assert found is None or (not found.warning and says in found.text)
 
 
 def login() -> Login:
@@ -123,6 +172,16 @@ def test_what_is_let_in_is_a_warning() -> None:
 def test_the_dsn_of_mysql() -> None:
     dsn = config.mysql_endpoint("k3s", Secret("p@ss:w/rd%"), "db.example.org", 3306, "k3s")
     assert dsn.reveal() == "mysql://k3s:p@ss:w/rd%@tcp(db.example.org:3306)/k3s"
+
+
+def test_dsns_of_an_address() -> None:
+    """Go's URLs want brackets around IPv6, and so does its driver for MySQL."""
+    dsn = config.datastore_endpoint("k3s", Secret("p"), "fd00::9", 5432, "k3s")
+    assert dsn.reveal() == "postgres://k3s:p@[fd00::9]:5432/k3s?sslmode=verify-full"
+    dsn = config.mysql_endpoint("k3s", Secret("p"), "fd00::9", 3306, "k3s")
+    assert dsn.reveal() == "mysql://k3s:p@tcp([fd00::9]:3306)/k3s"
+    profile = changed(example("existing-postgresql"), datastore={"hostname": "10.0.0.9"})
+    assert "k3s-server-1/servers/hosts-entry" not in steps(on_theirs(profile))
 
 
 # As MariaDB 10.11 and Python's OpenSSL 3 say it, but for MySQL's own (3159).

@@ -110,6 +110,20 @@ def test_what_means_nothing_is_told_where_it_stands(datastore: str, given: str) 
     assert (problem.line, problem.column) == position(text, given.splitlines()[0].lstrip("["))
 
 
+@pytest.mark.parametrize("address", ["10.0.0.9", "fd00::9", "1::"])
+def test_an_existing_database_may_be_known_by_its_address(address: str) -> None:
+    text = EXISTING.replace("db.example.org", address)
+    assert profile(mode(text)).datastore.hostname == address
+    (problem,) = problems(mode(text, 'address = "10.0.0.9"\n'))
+    assert (problem.code, problem.where) == ("needless-setting", "datastore.address")
+
+
+@pytest.mark.parametrize("name", ["10.0.0.256", "10.0.0", "fd00::9::1", "fd00::g", "[fd00::9]"])
+def test_what_is_neither_a_name_nor_an_address(name: str) -> None:
+    (problem,) = problems(mode(EXISTING.replace("db.example.org", name)))
+    assert (problem.code, problem.where) == ("bad-dns-name", "datastore.hostname")
+
+
 @pytest.mark.parametrize("key", ["engine", "address", "client-certificate", "client-key"])
 def test_what_is_somebody_elses_means_nothing_for_ours(key: str) -> None:
     value = "postgresql" if key == "engine" else "x"
