@@ -282,11 +282,16 @@ def csr(profile: Path, folder: Path, accept_host_key: bool, passphrase_file: Pat
 @pki.command("import")
 @PROFILE
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
-def import_(profile: Path, folder: Path) -> int:
+@click.option(
+    "--key-passphrase-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File whose first line opens the encrypted keys in FOLDER.",
+)
+def import_(profile: Path, folder: Path, key_passphrase_file: Path | None) -> int:
     """Check the signed certificates in FOLDER, and keep them beside the profile."""
     from k3s_tui.headless import pki
 
-    return pki.take(profile, folder)
+    return pki.take(profile, folder, key_passphrase_file)
 
 
 def _options(profile: Path, flags: dict[str, Any]) -> Options:

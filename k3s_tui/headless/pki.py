@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from datetime import UTC, datetime
@@ -9,13 +10,17 @@ from pathlib import Path
 
 from k3s_tui.core.errors import CredentialsError, Exit, OperatorError, UsageError
 from k3s_tui.core.events import RunDone
+from k3s_tui.core.secret import Secret
 from k3s_tui.headless import commands
+from k3s_tui.headless.secrets import asker
 from k3s_tui.headless.session import Options, Session
 from k3s_tui.procedure import own_pki
 from k3s_tui.procedure.verbs import Course, Hints
 from k3s_tui.profile.load import load
 from k3s_tui.profile.model import Profile
+from k3s_tui.profile.secrets import read_secret_file
 
+KEY_PASSPHRASE_FLAG = "--key-passphrase-file"
 _SIGNS = {"ok": "ok", "warning": "warn", "failed": "FAIL"}
 
 
@@ -39,12 +44,16 @@ def csr(options: Options, folder: Path) -> Exit:
     return ended
 
 
-def take(path: Path, folder: Path) -> Exit:
-    """Check what came back, say every check, and take all of it or nothing."""
+def take(path: Path, folder: Path, passphrase_file: Path | None = None) -> Exit:
+    """Check what came back, say every check, and take all of it or nothing.
+
+    Keys that came encrypted are kept without their passphrase: nobody is there to type it when
+    PostgreSQL or K3s starts.
+    """
     profile = load(path)
     _signed_elsewhere(profile, path)
     authority = own_pki.read_authority(profile, path)
-    leaves = own_pki.read_leaves(profile, folder)
+    leaves = own_pki.read_leaves(profile, folder, _passphrases(profile, folder, passphrase_file))
     if not leaves:
         names = ", ".join(f"{name}.crt" for name in own_pki.expected(profile))
         raise CredentialsError(f"{folder} holds no certificate", hint=f"it should hold {names}")
@@ -69,6 +78,22 @@ def take(path: Path, folder: Path) -> Exit:
         if name not in leaves:
             print(f"missing {name}.crt: import again when it has come", file=sys.stderr)
     return Exit.OK
+
+
+def _passphrases(profile: Profile, folder: Path, file: Path | None) -> dict[str, Secret]:
+    """By the name of the key: from the file, which is for all of them, or asked for each."""
+    wanted = own_pki.encrypted_keys(profile, folder)
+    if wanted and file is not None:
+        return dict.fromkeys(wanted, read_secret_file(file, KEY_PASSPHRASE_FLAG))
+
+    async def asked() -> dict[str, Secret]:
+        ask = asker()
+        return {
+            name: await ask.secret(f"Passphrase of {key}", flag=KEY_PASSPHRASE_FLAG)
+            for name, key in wanted.items()
+        }
+
+    return asyncio.run(asked())
 
 
 def _signed_elsewhere(profile: Profile, path: Path) -> None:

@@ -38,7 +38,7 @@ def init(path: Path, passphrase_file: Path | None) -> Exit:
 
 def set_value(path: Path, key: str, passphrase_file: Path | None) -> Exit:
     async def work() -> None:
-        ask = _ask()
+        ask = asker()
         if sys.stdin.isatty():
             value = await ask.secret(f"Value of {key}", flag="standard input")
         else:
@@ -92,10 +92,11 @@ def change_passphrase(path: Path, old_file: Path | None, new_file: Path | None) 
 
 
 def _resolver(path: Path, passphrase_file: Path | None) -> Resolver:
-    return Resolver(path, _ask(), passphrase_file=passphrase_file)
+    return Resolver(path, asker(), passphrase_file=passphrase_file)
 
 
-def _ask() -> Ask:
+def asker() -> Ask:
+    """Who asks where nothing is recorded."""
     return TerminalAsk(_unheard) if sys.stdin.isatty() else NoTerminal()
 
 

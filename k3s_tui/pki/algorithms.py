@@ -6,6 +6,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.x509.oid import SignatureAlgorithmOID
 
 ADVICE = "use ECDSA P-256 (recommended), ECDSA P-384 or RSA with at least 2048 bits"
 
@@ -39,6 +40,17 @@ def describe(key: PublicKeyTypes) -> str:
             return "Ed448"
         case _:
             return type(key).__name__.removesuffix("PublicKey").lstrip("_")
+
+
+def signature_objection(algorithm: x509.ObjectIdentifier) -> str:
+    """Why a server's certificate must not be signed by this algorithm, or ''."""
+    named = {SignatureAlgorithmOID.ED25519: "Ed25519", SignatureAlgorithmOID.ED448: "Ed448"}
+    if algorithm not in named:
+        return ""
+    return (
+        f"it is signed with {named[algorithm]}, which breaks SCRAM channel binding: that needs the"
+        " hash of the signature; PostgreSQL logins would fail"
+    )
 
 
 def objection(key: PublicKeyTypes) -> str:

@@ -5,7 +5,7 @@ Nothing is touched here and nothing is asked: what the operator brings is judged
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 from k3s_tui.core.secret import Secret
-from k3s_tui.pki import algorithms, inspect
+from k3s_tui.pki import algorithms, chain, inspect
+from k3s_tui.pki.chain import SOON, Flaw, FlawCode, Way
 from k3s_tui.pki.profiles import LeafProfile
 
 Code: TypeAlias = Literal[
@@ -23,6 +24,9 @@ Code: TypeAlias = Literal[
     "ca-not-a-ca",
     "ca-no-root",
     "ca-time",
+    "ca-usage",
+    "path-length",
+    "ca-ends-soon",
     "ca-key-unreadable",
     "ca-key-mismatch",
     "unreadable",
@@ -34,7 +38,11 @@ Code: TypeAlias = Literal[
     "names",
     "common-name",
     "usage",
+    "key-usage",
     "algorithm",
+    "key-unreadable",
+    "key-exposed",
+    "key-passphrase",
     "key-mismatch",
     "used-twice",
     "weak-hash",
@@ -43,7 +51,6 @@ Code: TypeAlias = Literal[
 ]
 Result: TypeAlias = Literal["ok", "warning", "failed"]
 
-_SOON = timedelta(days=30)
 _LONG = timedelta(days=825)
 """The longest life that platforms accept from anybody; longer ones are forgotten."""
 
@@ -62,7 +69,7 @@ class Checked:
 
 
 def of_authority(ca_pem: str, now: datetime) -> tuple[Checked, ...]:
-    """Of a bundle: every certificate in it a CA's, and each chain ends in a root that is in it."""
+    """Of a bundle: every certificate in it a CA's, and each has a way to a root that is in it."""
     try:
         # Names and numbers are parsed only when they are asked for, so all of it is in here.
         return tuple(_of_bundle(x509.load_pem_x509_certificates(ca_pem.encode()), now))
@@ -110,16 +117,17 @@ def of_leaf(
         found = x509.load_pem_x509_certificates(leaf_pem.encode())
         cas = x509.load_pem_x509_certificates(ca_pem.encode())
         seen = inspect.view(leaf_pem)
-        leaf, *chain = found
+        leaf, *behind = found
         return (
-            _order(chain),
+            _order(behind),
             _about_ca(seen),
-            _chain(leaf, chain, cas),
+            *_chain(leaf, behind, cas, now),
             *_about_time(seen, now),
             _names(seen, profile),
             _common_name(seen, profile),
             _usage(seen, profile),
-            _algorithm(leaf),
+            _key_usage(leaf, profile),
+            _algorithm(leaf, profile),
             *_about_key(leaf, public_key),
             _twice(leaf, others),
             *_advice(leaf, seen),
@@ -134,33 +142,73 @@ def failed(checks: Sequence[Checked]) -> tuple[Checked, ...]:
 
 
 def _of_bundle(certificates: list[x509.Certificate], now: datetime) -> Iterator[Checked]:
-    for certificate in certificates:
-        name = certificate.subject.rfc4514_string()
-        if not _is_ca(certificate):
-            fix = "put the CA's certificates into the bundle, and nothing else"
-            yield Checked("ca-not-a-ca", "failed", f"{name} is no CA's certificate", fix)
-            return
-        if not certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc:
-            until = f"{certificate.not_valid_after_utc:%Y-%m-%d}"
-            yield Checked("ca-time", "failed", f"{name} is not valid now (until {until})")
-            return
-        if _issuer(certificate, certificates) is None:
-            fix = f"add the certificate of {certificate.issuer.rfc4514_string()} to the bundle"
-            text = f"the root above {name} is not in the bundle: PostgreSQL trusts no other"
-            yield Checked("ca-no-root", "failed", text, fix)
-            return
-    ends = min(c.not_valid_after_utc for c in certificates)
-    yield Checked("ca-not-a-ca", "ok", f"{len(certificates)} CA certificates")
-    yield Checked("ca-no-root", "ok", "each chain ends in a root of the bundle")
-    yield Checked("ca-time", "ok", f"valid until {ends:%Y-%m-%d}")
+    cas = [c for c in certificates if chain.is_ca(c)]
+    others = [c for c in certificates if c not in cas]
+    if others:
+        text = f"{chain.name(others[0])} is no CA's certificate"
+        fix = "put the CA's certificates into the bundle, and nothing else"
+        yield Checked("ca-not-a-ca", "failed", text, fix)
+    else:
+        yield Checked("ca-not-a-ca", "ok", f"{len(cas)} CA certificates")
+    flaws: dict[FlawCode, Flaw] = {}
+    lost: list[x509.Certificate] = []
+    # One that is over is no harm where the bundle holds its successor, too.
+    current = [ca for ca in cas if not _succeeded(ca, cas, now)]
+    for ca in current:
+        own: list[Way] = [(ca,)] if chain.is_root(ca) else []
+        found = chain.best(own or [(ca, *way) for way in chain.ways(ca, cas)], now)
+        if found is None:
+            lost.append(ca)
+        else:
+            flaws = {flaw.code: flaw for flaw in found[1]} | flaws
+    if lost:
+        fix = f"add the certificate of {lost[0].issuer.rfc4514_string()} to the bundle"
+        text = (
+            f"the root above {chain.name(lost[0])} is not in the bundle: PostgreSQL trusts no other"
+        )
+        yield Checked("ca-no-root", "failed", text, fix)
+    elif cas:
+        yield Checked("ca-no-root", "ok", "each chain ends in a root of the bundle")
+    yield from _flaws(flaws, current, now)
 
 
-def _order(chain: list[x509.Certificate]) -> Checked:
-    leaves = [c for c in chain if not _is_ca(c)]
+def _succeeded(ca: x509.Certificate, cas: list[x509.Certificate], now: datetime) -> bool:
+    return any(
+        chain.same_ca(ca, other)
+        and ca.not_valid_after_utc < other.not_valid_after_utc
+        and other.not_valid_before_utc <= now
+        for other in cas
+    )
+
+
+def _flaws(
+    found: Mapping[FlawCode, Flaw], cas: Sequence[x509.Certificate], now: datetime
+) -> Iterator[Checked]:
+    """What stands in the way of these CAs, each kind by its name, and what does not."""
+    if not cas:
+        return
+    ends = min(ca.not_valid_after_utc for ca in cas)
+    fine: dict[FlawCode, str] = {
+        "ca-time": f"valid until {ends:%Y-%m-%d}",
+        "ca-usage": "each may sign certificates",
+        "path-length": "none is deeper than those above it allow",
+        "ca-ends-soon": f"{(ends - now).days} days left",
+    }
+    for code, text in fine.items():
+        flaw = found.get(code)
+        if flaw is not None:
+            result: Result = "warning" if code == "ca-ends-soon" else "failed"
+            yield Checked(code, result, flaw.text, flaw.fix)
+        elif code != "ca-ends-soon" or "ca-time" not in found:
+            yield Checked(code, "ok", text)
+
+
+def _order(behind: list[x509.Certificate]) -> Checked:
+    leaves = [c for c in behind if not chain.is_ca(c)]
     if leaves:
         fix = "one leaf, and behind it the intermediate CAs that signed it"
         return Checked("leaf-first", "failed", "the file holds more than one leaf", fix)
-    return Checked("leaf-first", "ok", f"one leaf, {len(chain)} intermediate")
+    return Checked("leaf-first", "ok", f"one leaf, {len(behind)} intermediate")
 
 
 def _about_ca(seen: inspect.CertificateView) -> Checked:
@@ -171,18 +219,34 @@ def _about_ca(seen: inspect.CertificateView) -> Checked:
 
 
 def _chain(
-    leaf: x509.Certificate, chain: list[x509.Certificate], cas: list[x509.Certificate]
-) -> Checked:
-    at = leaf
-    for _ in range(len(chain) + 1):
-        if issuer := _issuer(at, cas):
-            return Checked("chain", "ok", f"signed by {issuer.subject.rfc4514_string()}")
-        above = _issuer(at, chain)
-        if above is None or above is at:
-            break
+    leaf: x509.Certificate,
+    behind: list[x509.Certificate],
+    cas: list[x509.Certificate],
+    now: datetime,
+) -> Iterator[Checked]:
+    """A way from the leaf to a root of the bundle; what stands behind the leaf is no root."""
+    found = chain.best(chain.ways(leaf, cas, behind), now)
+    if found is None:
+        text = (
+            f"it was signed by {_highest(leaf, [*cas, *behind])}, which leads to no root of pki.ca"
+        )
+        fix = "have it signed by that CA, or give its own as pki.ca"
+        yield Checked("chain", "failed", text, fix)
+        return
+    way, flaws = found
+    yield Checked("chain", "ok", f"signed by {chain.name(way[0])}")
+    yield from _flaws({flaw.code: flaw for flaw in flaws}, way, now)
+
+
+def _highest(leaf: x509.Certificate, known: list[x509.Certificate]) -> str:
+    """Who signed the last one that can be found above it."""
+    at, passed = leaf, {leaf}
+    while True:
+        above = next((c for c in known if c not in passed and chain.signed(at, c)), None)
+        if above is None or not chain.is_ca(above):
+            return at.issuer.rfc4514_string()
+        passed.add(above)
         at = above
-    text = f"it was signed by {at.issuer.rfc4514_string()}, which leads to no CA of pki.ca"
-    return Checked("chain", "failed", text, "have it signed by that CA, or give its own as pki.ca")
 
 
 def _about_time(seen: inspect.CertificateView, now: datetime) -> Iterator[Checked]:
@@ -192,7 +256,7 @@ def _about_time(seen: inspect.CertificateView, now: datetime) -> Iterator[Checke
         return
     yield Checked("time", "ok", dates)
     left = seen.not_after - now
-    if left < _SOON:
+    if left < SOON:
         yield Checked("ends-soon", "warning", f"it ends in {left.days} days", "have one signed")
     else:
         yield Checked("ends-soon", "ok", f"{left.days} days left")
@@ -231,8 +295,22 @@ def _usage(seen: inspect.CertificateView, profile: LeafProfile) -> Checked:
     return Checked("usage", "ok", _list(seen.usages))
 
 
-def _algorithm(leaf: x509.Certificate) -> Checked:
+def _key_usage(leaf: x509.Certificate, profile: LeafProfile) -> Checked:
+    usage = chain.key_usage(leaf)
+    if usage is None:
+        return Checked("key-usage", "ok", "any")
+    # An old RSA server's key may decipher instead of signing, to OpenSSL; a client's may not.
+    rsa = profile.usage == "server" and algorithms.describe(leaf.public_key()).startswith("RSA")
+    if usage.digital_signature or (rsa and usage.key_encipherment):
+        return Checked("key-usage", "ok", "it may sign a handshake")
+    text = "its key may not sign a handshake: its key usage lacks that"
+    return Checked("key-usage", "failed", text, "key usage digitalSignature")
+
+
+def _algorithm(leaf: x509.Certificate, profile: LeafProfile) -> Checked:
     objection = algorithms.objection(leaf.public_key())
+    if not objection and profile.usage == "server":
+        objection = algorithms.signature_objection(leaf.signature_algorithm_oid)
     if objection:
         return Checked("algorithm", "failed", objection, algorithms.ADVICE)
     return Checked("algorithm", "ok", algorithms.describe(leaf.public_key()))
@@ -276,27 +354,6 @@ def _advice(leaf: x509.Certificate, seen: inspect.CertificateView) -> Iterator[C
         yield Checked("no-authority-key", "warning", text, "authority key identifier")
     else:
         yield Checked("no-authority-key", "ok", "it names its CA's key")
-
-
-def _issuer(
-    certificate: x509.Certificate, candidates: list[x509.Certificate]
-) -> x509.Certificate | None:
-    for candidate in candidates:
-        if not _is_ca(candidate):
-            continue
-        try:
-            certificate.verify_directly_issued_by(candidate)
-        except algorithms.UNREADABLE:
-            continue
-        return candidate
-    return None
-
-
-def _is_ca(certificate: x509.Certificate) -> bool:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except algorithms.UNREADABLE:
-        return False
 
 
 def _list(words: Sequence[str]) -> str:

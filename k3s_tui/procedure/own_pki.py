@@ -16,15 +16,15 @@ from k3s_tui.core.errors import CredentialsError
 from k3s_tui.core.files import at_home, write_atomically
 from k3s_tui.core.secret import Secret
 from k3s_tui.pki import checks
-from k3s_tui.pki.algorithms import UNREADABLE
 from k3s_tui.pki.authority import Authority
 from k3s_tui.pki.checks import Checked
 from k3s_tui.pki.profiles import LeafProfile, datastore_client, datastore_server
+from k3s_tui.procedure import own_files
+from k3s_tui.procedure.own_files import CA, CA_KEY, Unfit
 from k3s_tui.profile.model import Profile
 from k3s_tui.profile.neighbours import exclusive, pki_folder
 from k3s_tui.resources.given_certificate import Leaf
 
-_LARGEST = 1 << 20
 DATASTORE = "datastore"
 """The name of PostgreSQL's own certificate among the files."""
 
@@ -66,11 +66,8 @@ def read(profile: Profile, path: Path, passphrase: Secret | None = None) -> OwnP
     authority = read_authority(profile, path, passphrase)
     leaves = {} if profile.pki.ca_key else read_leaves(profile, pki_folder(path))
     now = datetime.now(UTC)
-    told = list(_failures("pki.ca", judged_authority(authority, now)))
-    for name, checked in judged(profile, authority.ca_pem, leaves, now).items():
-        told += _failures(name, checked)
-    if told:
-        raise CredentialsError("; ".join(told), hint="docs/how-to/own-pki.md explains each check")
+    found = {CA: judged_authority(authority, now)}
+    _refuse(found | judged(profile, authority.ca_pem, leaves, now))
     return OwnPki(authority, leaves)
 
 
@@ -78,8 +75,10 @@ def offline(profile: Profile, path: Path) -> None:
     """As `read`, as far as that goes without asking anybody for a passphrase."""
     if profile.pki.ca_key_passphrase is None:
         read(profile, path)
-    else:
-        read_bundle(profile, path)
+        return
+    authority = read_bundle(profile, path)
+    found = {CA: judged_authority(authority, datetime.now(UTC))}
+    _refuse(found | {CA_KEY: judged_authority_key(profile, path, authority.ca_pem)})
 
 
 def read_bundle(profile: Profile, path: Path) -> Authority:
@@ -93,32 +92,62 @@ def read_authority(profile: Profile, path: Path, passphrase: Secret | None = Non
     pki = profile.pki
     if pki.ca is None:
         raise CredentialsError("pki.ca is not given yet")
-    bundle = _normalized(_text(path.parent / at_home(pki.ca), "pki.ca"), "pki.ca")
+    bundle = own_files.certificates(path.parent / at_home(pki.ca), CA)
     if pki.ca_key is None:
         return Authority(Secret(""), bundle, bundle)
-    key = _key(path.parent / at_home(pki.ca_key), "pki.ca-key", passphrase)
-    told = list(_failures("pki.ca-key", checks.of_authority_key(key, bundle)))
-    if told:
-        raise CredentialsError("; ".join(told), hint="docs/how-to/own-pki.md explains each check")
+    key = own_files.key(path.parent / at_home(pki.ca_key), CA_KEY, passphrase)
+    _refuse({CA_KEY: checks.of_authority_key(key, bundle)})
     public = serialization.load_pem_private_key(key.reveal().encode(), None).public_key()
-    own = next(c for c in _certificates(bundle) if c.public_key() == public)
+    cas = x509.load_pem_x509_certificates(bundle.encode())
+    # Of a renewed one the bundle may hold the old certificate, too.
+    own = max((c for c in cas if c.public_key() == public), key=lambda c: c.not_valid_after_utc)
     return Authority(key, own.public_bytes(serialization.Encoding.PEM).decode(), bundle)
 
 
-def read_leaves(profile: Profile, folder: Path) -> dict[str, Leaf]:
+def judged_authority_key(profile: Profile, path: Path, ca_pem: str) -> tuple[Checked, ...]:
+    """The CA's key, as far as that goes without asking anybody for a passphrase."""
+    pki = profile.pki
+    if pki.ca_key is None:
+        return ()
+    file = path.parent / at_home(pki.ca_key)
+    try:
+        if pki.ca_key_passphrase is not None and own_files.is_encrypted(file, CA_KEY):
+            told = "it is encrypted: whose key it is shows once the run knows its passphrase"
+            return (Checked("key-passphrase", "warning", told),)
+        key = own_files.key(file, CA_KEY, None)
+        if pki.ca_key_passphrase is not None:
+            raise own_files.passphrase_unfit(file, CA_KEY, encrypted=False)
+        return checks.of_authority_key(key, ca_pem)
+    except Unfit as unfit:
+        return (unfit.checked,)
+
+
+def encrypted_keys(profile: Profile, folder: Path) -> dict[str, Path]:
+    """Of the keys beside leaves in a folder: those that want a passphrase.  Raises Unfit."""
+    keys = {name: folder / f"{name}.key" for name in expected(profile)}
+    return {
+        name: key
+        for name, key in keys.items()
+        if key.exists() and own_files.is_encrypted(key, name)
+    }
+
+
+def read_leaves(
+    profile: Profile, folder: Path, passphrases: Mapping[str, Secret] | None = None
+) -> dict[str, Leaf]:
     """Those of the expected leaves that lie in a folder, as NAME.crt (or .pem) and NAME.key if any.
 
-    Raises CredentialsError for what is there and cannot be read.
+    `passphrases` are those of keys, by name.  Raises Unfit for what is there and cannot be read.
     """
     leaves = {}
     for name in expected(profile):
-        key = folder / f"{name}.key"
+        file = folder / f"{name}.key"
         given = [at for end in ("crt", "pem") if (at := folder / f"{name}.{end}").exists()]
         if not given:
             continue
-        certificate = given[0]
-        pem = _normalized(_text(certificate, name), name)
-        leaves[name] = Leaf(pem, _key(key, name, None) if key.exists() else None)
+        pem = own_files.certificates(given[0], name)
+        passphrase = (passphrases or {}).get(name)
+        leaves[name] = Leaf(pem, own_files.key(file, name, passphrase) if file.exists() else None)
     return leaves
 
 
@@ -164,10 +193,7 @@ def read_requests(profile: Profile, folder: Path) -> dict[str, PublicKeyTypes]:
     for name in expected(profile):
         path = folder / f"{name}.csr"
         if path.exists():
-            try:
-                keys[name] = x509.load_pem_x509_csr(_text(path, name).encode()).public_key()
-            except UNREADABLE:
-                raise CredentialsError(f"{name}: unreadable: {path} is no request") from None
+            keys[name] = own_files.request(path, name).public_key()
     return keys
 
 
@@ -184,70 +210,14 @@ def take(path: Path, leaves: Mapping[str, Leaf]) -> None:
             write_atomically(folder / f"{name}.crt", leaf.certificate_pem.encode(), 0o644)
 
 
+def _refuse(found: Mapping[str, tuple[Checked, ...]]) -> None:
+    """Raises CredentialsError, with every check that failed."""
+    told = [words for name, checked in found.items() for words in _failures(name, checked)]
+    if told:
+        raise CredentialsError("; ".join(told), hint="docs/how-to/own-pki.md explains each check")
+
+
 def _failures(name: str, found: Iterable[Checked]) -> Iterator[str]:
     for check in found:
         if check.result == "failed":
             yield f"{name}: {check.code}: {check.text}"
-
-
-def _certificates(pem: str) -> list[x509.Certificate]:
-    return x509.load_pem_x509_certificates(pem.encode())
-
-
-def _normalized(text: str, name: str) -> str:
-    """The certificates alone, without what tools write around them."""
-    try:
-        found = _certificates(text)
-    except UNREADABLE:
-        raise CredentialsError(
-            f"{name}: unreadable: it holds no PEM certificate",
-            hint="it begins with -----BEGIN CERTIFICATE-----",
-        ) from None
-    return "".join(c.public_bytes(serialization.Encoding.PEM).decode() for c in found)
-
-
-def _key(path: Path, name: str, passphrase: Secret | None) -> Secret:
-    """A key file as unencrypted PKCS#8."""
-    text = _text(path, name)
-    if path.stat().st_mode & 0o077:
-        raise CredentialsError(
-            f"{name}: key-exposed: others can read {path}", hint=f"chmod 600 {path}"
-        )
-    password = passphrase.reveal().encode() if passphrase else None
-    try:
-        key = serialization.load_pem_private_key(text.encode(), password)
-    except TypeError:
-        raise CredentialsError(
-            f"{name}: key-passphrase: {path} is encrypted"
-            if password is None
-            else f"{name}: key-passphrase: {path} is not encrypted",
-            hint='give pki.ca-key-passphrase = "prompt:", and only for an encrypted key',
-        ) from None
-    except UNREADABLE:
-        # Not chained: the parser's message may quote what it could not read.
-        raise CredentialsError(
-            f"{name}: key-unreadable: {path} holds no key that this passphrase opens"
-            if password
-            else f"{name}: key-unreadable: {path} holds no private key (PEM)"
-        ) from None
-    pem = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    return Secret(pem.decode())
-
-
-def _text(path: Path, name: str) -> str:
-    try:
-        with path.open("rb") as file:
-            return file.read(_LARGEST).decode()
-    except UnicodeDecodeError:
-        raise CredentialsError(
-            f"{name}: unreadable: {path} is not PEM", hint="convert it: openssl x509 -inform der"
-        ) from None
-    except OSError as error:
-        raise CredentialsError(
-            f"{name}: unreadable: cannot read {path}: {error.strerror}",
-            hint="paths begin at the profile's own folder",
-        ) from None
