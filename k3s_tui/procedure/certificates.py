@@ -161,6 +161,7 @@ def _brought(
         yield from (replace(leaf, issuer="", ca_ends=None) for leaf in leaves)
         return
     checks = own_pki.judged_authority(authority, now)
+    checks += own_pki.judged_authority_key(profile, path, authority.ca_pem)
     yield replace(ca, there=_harmless(view), pem=authority.ca_pem, checks=tuple(map(_safe, checks)))
     if profile.signs:
         yield from (_by_ca(leaf, _harmless(view)) for leaf in leaves)
@@ -196,8 +197,8 @@ def _signed_elsewhere(
 
 
 def _safe(check: Checked) -> Checked:
-    """It quotes what certificates say."""
-    return replace(check, text=sanitize(check.text))
+    """It quotes what certificates say, and paths."""
+    return replace(check, text=sanitize(check.text), fix=sanitize(check.fix))
 
 
 def _authority(profile: Profile, path: Path, authority: Authority) -> Certificate:
@@ -247,7 +248,8 @@ def _datastore(
         ("datastore.hostname", hostname),
         (TLS.certificate, TLS.key, f"{user}:{user}"),
     )
-    return replace(certificate, address_later=not addresses)
+    may_stay = profile.datastore.cluster == "adopt"
+    return replace(certificate, address_later=not addresses, may_stay=may_stay)
 
 
 def _client(profile: Profile, name: str, signing: _Signing) -> Certificate:

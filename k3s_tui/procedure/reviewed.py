@@ -77,6 +77,12 @@ class Certificate:
     given: bool = False
     """Made elsewhere: `there` is what was brought, and `checks` what is to be said of it."""
     checks: tuple[Checked, ...] = ()
+    may_stay: bool = False
+    """Whether one that PostgreSQL has already would stay, rather than this one be issued."""
+    theirs: bool = False
+    """It is so: `issuer` is its CA, and the rest of what would be issued means nothing."""
+    reviewed_as: str = ""
+    """Its review key before anybody knew of that."""
 
     @property
     def id(self) -> str:
@@ -103,6 +109,8 @@ class Certificate:
     @property
     def renews_from(self) -> datetime | None:
         """From when on a run replaces it; None for one that no run replaces."""
+        if self.theirs:
+            return None
         until = self.there.not_after if self.there is not None and self.kept else self.not_after
         # One that ends with its CA cannot be had for longer.
         if self.given or self.ca_ends is None or until >= self.ca_ends:
@@ -162,6 +170,8 @@ def export(certificate: Certificate) -> str | None:
 
 def review_key(certificate: Certificate) -> str:
     """A digest of all that is reviewed of what will be issued; time does not change it."""
+    if certificate.reviewed_as:
+        return certificate.reviewed_as
     reviewed = (
         *(certificate.role, certificate.host, certificate.subject, certificate.names),
         *(certificate.address_later, certificate.issuer, certificate.key_type),

@@ -21,26 +21,17 @@ def certificates(draft: Draft, now: datetime, plan: Plan | None = None) -> tuple
     """
     # Loaded late: it brings all of the cryptography along, and other screens need none.
     from k3s_tui.procedure.certificates import expected, with_existing
+    from k3s_tui.procedure.theirs import authority_of, with_theirs
 
     profile = draft.checked.profile
     own = profile.has_certificates and not profile.has_authority
     path = draft.path if own else Path(draft.path.name)
     wanted = expected(profile, now, profile_path=path)
-    if plan is None or own:
+    if plan is None:
         return wanted
-    return with_existing(wanted, ca_pem=_authority_of(plan), plan=plan)
-
-
-def _authority_of(plan: Plan) -> str:
-    """The CA that a plan was made with, as PEM; '' when it does not say."""
-    from k3s_tui.procedure.leaves import TLS
-    from k3s_tui.resources.file import File
-
-    for step in plan.items:
-        if isinstance(step.ensure, File) and step.ensure.path == TLS.ca:
-            content = step.ensure.content
-            return content if isinstance(content, str) else ""
-    return ""
+    if not own:
+        wanted = with_existing(wanted, ca_pem=authority_of(plan), plan=plan)
+    return tuple(with_theirs(wanted, plan))
 
 
 def stale(draft: Draft, found: Sequence[Certificate]) -> tuple[str, ...]:

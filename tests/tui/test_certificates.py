@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,13 +14,16 @@ from textual.widgets import Input, OptionList
 from k3s_tui.core.contract import Change
 from k3s_tui.engine.plan import Item, Plan
 from k3s_tui.pki import inspect
+from k3s_tui.pki.adopt import Kept
 from k3s_tui.pki.authority import Authority
 from k3s_tui.pki.profiles import datastore_client
+from k3s_tui.procedure.adoption import Adoption
 from k3s_tui.procedure.cluster import build
 from k3s_tui.procedure.leaves import TLS
 from k3s_tui.resources.certificate import CertificateState, HostCertificate
 from k3s_tui.resources.file import File
-from k3s_tui.tui import glyphs
+from k3s_tui.resources.postgres.standing import Standing
+from k3s_tui.tui import glyphs, language
 from k3s_tui.tui.backend import Engine
 from k3s_tui.tui.dialogs.confirm import ConfirmDialog
 from k3s_tui.tui.dialogs.export import ExportDialog
@@ -31,6 +35,7 @@ from tests.tui.fields import HOSTILE, SIZES, choose, field, fill, go, wrong
 from tests.tui.operator import Operator, how_to, operator
 from tests.unit.procedure.sites import AUTHORITY, site
 from tests.unit.procedure.test_certificates import NOW, issue, steps
+from tests.unit.procedure.test_own_pki import encrypted
 
 
 def clock() -> float:
@@ -70,6 +75,20 @@ def seen(**states: CertificateState) -> Plan:
         else:
             plan.items[step] = Item(step, "ok", state=now)
     return plan
+
+
+OURS = Authority.create("k3s-tui how-to datastore CA", 3650, NOW)
+THEIR_CA = Authority.create("the wiki's CA", 3650, NOW)
+THEIR_CLIENTS = Authority.create("the wiki's clients", 3650, NOW)
+
+
+def beside_others() -> Plan:
+    """A look at the how-to's hosts where PostgreSQL runs for others, whose certificate stays."""
+    there = Standing("/var/lib/postgresql/15/main", ca_pem=THEIR_CLIENTS.certificate_pem)
+    adopted = Adoption(there, Kept(THEIR_CA.certificate_pem))
+    where = replace(site(), authority=OURS, adoption=adopted)
+    placed = (s for s in build(where) if isinstance(s.ensure, File | HostCertificate))
+    return Plan({step: Item(step, "change", "issue it") for step in placed})
 
 
 def issued(host: str, days_ago: int) -> CertificateState:
@@ -135,6 +154,44 @@ async def test_what_is_there_is_shown_with_its_life(folder: Path) -> None:
         await user.press("down")
         assert "will be issued anew" in detail(user)
         assert "it ends in 30 days" in detail(user)
+
+
+@pytest.mark.parametrize("code", list(language.LANGUAGES))
+async def test_a_database_of_others_keeps_its_certificate(folder: Path, code: str) -> None:
+    """Its clients' CA is not ours, and what it shows is not to be issued."""
+    language.use(code)
+    path = how_to(folder)
+    async with operator(folder, path, (120, 40), clock=clock) as user:
+        await go(user, "certificates")
+        user.wizard.screen.query_one(OptionList).highlighted = 1
+        pending = {"en": "unless PostgreSQL has one that stays", "zh_CN": "除非 PostgreSQL 已有"}
+        await user.until(lambda: pending[code] in detail(user), "nobody has looked")
+        user.wizard.screen.query_one(Tick).value = True
+        await user.until(lambda: user.wizard.draft.reviewed, "looked at")
+        user.wizard.plan = beside_others()
+        user.wizard.go("datastore")
+        await user.at("datastore")
+        await go(user, "certificates")
+        assert inspect.view(OURS.certificate_pem).serial in detail(user)
+        assert "wiki" not in detail(user)
+        # Servers are given the CA of PostgreSQL's own certificate.
+        assert "/etc/k3s-tui/postgresql/ca.crt" in detail(user)
+        assert "/etc/k3s-tui/datastore/ca.crt" not in detail(user)
+        await user.press("down")
+        stays = {"en": "it stays as it is", "zh_CN": "保持不变"}
+        await user.until(lambda: stays[code] in detail(user), "it stays")
+        assert "CN=the wiki's CA" in detail(user)
+        assert "/etc/k3s-tui/postgresql" not in detail(user) and "ECDSA" not in detail(user)
+        await user.press("e", "y")
+        copy = {"en": "It was there before", "zh_CN": "它先于此次安装"}
+        said = [note.message for note in user.wizard._notifications]
+        assert len(said) == 2 and all(one.startswith(copy[code]) for one in said)
+        await user.press("down")
+        issuer = {"en": "Issuer", "zh_CN": "颁发者"}
+        assert f"{issuer[code]}:  CN=k3s-tui how-to datastore CA" in detail(user)
+        # It is no other than what was looked at before: nothing is asked again.
+        assert not [line for line in listed(user) if line.startswith("!")]
+        assert user.wizard.screen.query_one(Tick).value
 
 
 async def test_one_of_another_authority_that_has_ended(folder: Path) -> None:
@@ -364,6 +421,45 @@ async def test_an_authority_of_ones_own(folder: Path, size: tuple[int, int]) -> 
         await user.until(lambda: "will be issued" in detail(user), "its leaves")
         assert "Issuer:  CN=the site's CA" in detail(user)
         assert user.wizard.draft.valid
+
+
+@pytest.mark.parametrize("code", list(language.LANGUAGES))
+async def test_the_key_of_an_authority_of_ones_own(folder: Path, code: str) -> None:
+    """It is checked as soon as it can be read, and it is said when it cannot."""
+    language.use(code)
+    authority = site_ca(folder)
+    path = how_to(folder)
+    old = 'mode = "managed"                   # from a'
+    keyed = 'mode = "bring-your-own"\nca = "site-ca.pem"\nca-key = "site-ca.key" # a'
+    path.write_text(re.sub("(?m)^ca-days.*\n", "", path.read_text().replace(old, keyed)))
+    key = folder / "site-ca.key"
+    key.touch(0o600)
+    key.write_text(Authority.create("another", 9, NOW).key.reveal())
+    words = {
+        "en": ("the key is the CA's: failed", "the key is the CA's: ok",
+               "passphrase of the key: failed", "passphrase of the key: warning"),
+        "zh_CN": ("私钥属于该 CA: 失败", "私钥属于该 CA: 正常",
+                  "私钥的口令: 失败", "私钥的口令: 警告"),
+    }[code]  # fmt: skip
+
+    async def shown(told: str) -> None:
+        user.wizard.go("datastore")
+        await user.at("datastore")
+        await go(user, "certificates")
+        await user.until(lambda: told in detail(user), told)
+
+    async with operator(folder, path, (120, 40), clock=clock) as user:
+        await shown(words[0])
+        assert listed(user)[0].startswith("✗")
+        key.write_text(authority.key.reveal())
+        await shown(words[1])
+        key.write_text(encrypted(authority.key))
+        await shown(words[2])
+        user.wizard.draft.set(("pki", "ca-key-passphrase"), "prompt:")
+        user.wizard.draft.settle()
+        await shown(words[3])
+        assert "once the run knows its passphrase" in detail(user)
+        assert not listed(user)[0].startswith("✗")
 
 
 async def test_leaves_that_were_imported_show_every_check(folder: Path) -> None:

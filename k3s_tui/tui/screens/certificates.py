@@ -273,11 +273,18 @@ class CertificatesScreen(StepScreen):
 
     def action_copy_fingerprint(self) -> None:
         certificate = self.chosen
+        if certificate is not None and certificate.theirs:
+            self._tell_theirs()
+            return
         if certificate is None or certificate.there is None:
             self.notify(_("known after issue"), severity="warning", markup=False)
             return
         self.app.copy_to_clipboard(certificate.there.fingerprint)
         self.notify(_("copied"), markup=False)
+
+    def _tell_theirs(self) -> None:
+        told = _("It was there before: k3s-tui has no copy of it.")
+        self.notify(told, severity="warning", markup=False)
 
     @on(Button.Pressed, "#export")
     def action_export(self) -> None:
@@ -287,6 +294,8 @@ class CertificatesScreen(StepScreen):
         pem = export(certificate)
         if pem is not None:
             self._export(certificate, pem)
+        elif certificate.theirs:
+            self._tell_theirs()
         elif (
             certificate.role == "ca"
             and not certificate.given

@@ -234,7 +234,11 @@ class FinishScreen(Page):
         when = datetime.fromtimestamp(began, UTC) if began else datetime.now(UTC)
         found = reviewed.certificates(self.wizard.draft, when, self.wizard.plan)
         # Without a plan, nobody has read the store: when its CA ends is not known here.
-        sure = [one for one in found if not one.refused and (one.role != "ca" or one.there)]
+        sure = [
+            one
+            for one in found
+            if not one.refused and not one.theirs and (one.role != "ca" or one.there)
+        ]
         if not sure:
             return
         yield _("Certificates"), "heading"

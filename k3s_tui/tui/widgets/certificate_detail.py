@@ -93,6 +93,9 @@ def short_title(certificate: Certificate) -> str:
 
 
 def rows(certificate: Certificate, now: datetime) -> Iterator[Row]:
+    if certificate.theirs:
+        yield from _theirs(certificate)
+        return
     there = certificate.there if certificate.kept else None
     shown = there or certificate
     yield Row(title(certificate))
@@ -118,6 +121,17 @@ def rows(certificate: Certificate, now: datetime) -> Iterator[Row]:
     yield Row(_("Replaces"), _replaces(certificate))
 
 
+def _theirs(certificate: Certificate) -> Iterator[Row]:
+    """Of one that was there before us: what is known, and that nothing is done to it."""
+    yield Row(title(certificate))
+    yield Row(_("State"), _("PostgreSQL has one already, and it stays as it is"), "ok")
+    yield Row(_("Issuer"), certificate.issuer)
+    yield Row("", _("the servers will know it by that CA, and be known by the CA above"))
+    yield Row(_("Renewed"), _("by whoever runs that PostgreSQL"))
+    yield Row(_("Files"), _("where its own configuration says"))
+    yield Row(_("Replaces"), _("nothing"))
+
+
 def _checks(certificate: Certificate) -> Iterator[Row]:
     """Of what was brought, by the names that `k3s-tui pki import` uses too."""
     results = {"ok": _("ok"), "warning": _("warning"), "failed": _("failed")}
@@ -141,6 +155,9 @@ def _state(certificate: Certificate) -> tuple[str, str]:
         return _("will be issued"), "change"
     if certificate.role == "ca":
         return _("will be made, unless the store holds one"), "pending"
+    if certificate.may_stay:
+        told = _("will be issued, unless PostgreSQL has one that stays: the review looks")
+        return told, "pending"
     return _("will be issued, unless it is there: the review looks"), "pending"
 
 
