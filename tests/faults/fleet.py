@@ -138,9 +138,10 @@ class Fleet:
         shutil.rmtree(self.laptop, ignore_errors=True)
         self.laptop.mkdir()
 
-    def apply(self, kill_at: int = 0) -> Ended:
-        """Run to the end, or to the event of that number: killed while it is being told."""
+    def apply(self, kill_at: int | str = 0) -> Ended:
+        """Run to the end, or until killed: at an event or a moment, see `fleet_run`."""
         argv = [sys.executable, "-m", "tests.faults.fleet_run", str(self.root), str(kill_at)]
+        (self.root / "moments").unlink(missing_ok=True)
         events = self.laptop / "run" / "events.jsonl"
         events.unlink(missing_ok=True)
         done = subprocess.run(
@@ -153,6 +154,10 @@ class Fleet:
         )
         lines = events.read_text().splitlines() if events.exists() else []
         return Ended(done.returncode, [json.loads(line) for line in lines], done.stderr.decode())
+
+    def moments(self) -> list[str]:
+        """Those in the hands that the last run has passed."""
+        return (self.root / "moments").read_text().splitlines()
 
     def settle(self, within: float = 30.0) -> None:
         """Wait until no session and no durable job is left on any host."""

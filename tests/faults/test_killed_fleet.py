@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+import random
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +34,8 @@ class Undisturbed:
     fleet: Fleet
     ended: Ended
     tree: dict[str, str]
+    moments: list[str]
+    """In the hands, between a step's beginning and its end: see `fleet_run`."""
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +45,10 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Undisturbe
         assert ended.status == 0, ended
         fleet.settle()
         assert fleet.acts() == ACTS
-        yield Undisturbed(fleet, ended, fleet.tree())
+        yield Undisturbed(fleet, ended, fleet.tree(), fleet.moments())
 
 
-def killed(told: Undisturbed, row: Row, kills: list[int]) -> None:
+def killed(told: Undisturbed, row: Row, kills: Sequence[int | str]) -> None:
     """Killed there, one run after the other; then one to the end, and one that does nothing."""
     fleet = told.fleet
     fleet.settle()
@@ -87,7 +91,7 @@ def _within_services(ended: Ended) -> set[str]:
     return {host for step, host in begun.items() if step.endswith(("/service", "/k3s"))}
 
 
-def _acted_once(acts: dict[str, list[str]], restarted: set[str], kills: list[int]) -> None:
+def _acted_once(acts: dict[str, list[str]], restarted: set[str], kills: Sequence[object]) -> None:
     for host, wanted in ACTS.items():
         if host in restarted:  # killed between a restart and its stamp: who knows what is loaded
             assert set(acts[host]) == set(wanted), kills
@@ -124,6 +128,24 @@ def test_killed_at_every_event(undisturbed: Undisturbed, tally: Tally) -> None:
     row = tally("P1", "kill -9 at every event of an apply to a fleet")
     for number in range(1, len(undisturbed.ended.events) + 1):
         killed(undisturbed, row, [number])
+
+
+@pytest.mark.timeout(14_400 if FULL else 400)
+def test_killed_between_an_act_and_its_result(undisturbed: Undisturbed, tally: Tally) -> None:
+    """The host has done it, and nobody knows; or is just about to be told."""
+    row = tally("P1", "kill -9 before and after each script that a step of the fleet runs")
+    moments = undisturbed.moments
+    seen = {moment.split()[0] for moment in moments}
+    assert {step for step in undisturbed.ended.changed if "laptop/" not in step} <= seen
+    assert {"laptop/RecordedSums", "laptop/LocalFile"} <= seen
+    chosen = [moment for moment in moments if moment.endswith("after")]
+    for moment in moments if FULL else random.Random("moments").sample(chosen, 3):
+        before = row.injected
+        killed(undisturbed, row, [moment])
+        assert row.injected == before + 1, f"{moment} did not come"
+    services = [m for m in chosen if m.split()[0].endswith(("/k3s", "/service"))]
+    for first, second in itertools.pairwise(services) if FULL else ():
+        killed(undisturbed, row, [first, second])
 
 
 def test_the_tree_tells_what_differs(undisturbed: Undisturbed, tmp_path: Path) -> None:
