@@ -16,6 +16,7 @@ from k3s_tui.tui.controller import Stage, Watched
 from k3s_tui.tui.language import N_, _
 from k3s_tui.tui.screens.base import Dialog
 from k3s_tui.tui.text import plain
+from k3s_tui.tui.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
     from k3s_tui.tui.app import Wizard
@@ -34,6 +35,10 @@ TOLD: dict[Stage, str] = {
 
 
 class CancelDialog(Dialog[How]):
+    HELP = N_(
+        "Whatever is chosen, nothing is lost: the next run looks at the hosts and goes on. Gently"
+        " is the one that leaves no step half done."
+    )
     BINDINGS = [Binding("escape", "go_on", N_("Go on"), key_display="Esc")]
 
     def __init__(self, stopping: Stage = "") -> None:
@@ -44,6 +49,7 @@ class CancelDialog(Dialog[How]):
         with VerticalScroll(classes="dialog", can_focus=False):
             yield Static(plain(_(TOLD[self._stopping])))
             yield OptionList(*self._ways())
+            yield KeyBar(palette=False)
 
     def _ways(self) -> Iterator[Option]:
         if not self._stopping:

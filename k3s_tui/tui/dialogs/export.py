@@ -15,6 +15,7 @@ from k3s_tui.tui.dialogs.confirm import ConfirmDialog
 from k3s_tui.tui.language import N_, _
 from k3s_tui.tui.screens.base import Dialog
 from k3s_tui.tui.text import plain
+from k3s_tui.tui.widgets.key_bar import KeyBar
 
 
 class ExportDialog(Dialog[Path | None]):
@@ -22,6 +23,10 @@ class ExportDialog(Dialog[Path | None]):
     only after a question.
     """
 
+    HELP = N_(
+        "The file holds what anybody may see: give it to programs that are to trust the cluster. "
+        "A relative path is beside the profile."
+    )
     BINDINGS = [Binding("escape", "cancel", N_("Cancel"), key_display="Esc")]
 
     def __init__(self, title: str, pem: str, path: Path) -> None:
@@ -41,6 +46,7 @@ class ExportDialog(Dialog[Path | None]):
             with Horizontal(classes="answers"):
                 yield Button(_("Cancel"), id="cancel", compact=True)
                 yield Button(_("Save"), id="ok", variant="primary", compact=True)
+            yield KeyBar(palette=False)
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()

@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
-from textual.screen import Screen
-from textual.widget import Widget
 from textual.widgets import Static
 
+from k3s_tui.tui import textuals
 from k3s_tui.tui.language import N_, _
-from k3s_tui.tui.screens.base import Dialog
+from k3s_tui.tui.screens.base import Dialog, Page, Spoken
 from k3s_tui.tui.text import plain
+from k3s_tui.tui.widgets.key_bar import KeyBar
 
 
 class HelpDialog(Dialog[None]):
     """`of` is the screen below, as it was when help was asked for."""
 
     BINDINGS = [
-        Binding("escape,f1,q", "close", N_("Close"), key_display="Esc"),
+        Binding("escape,f1,question_mark,q", "close", N_("Close"), key_display="Esc"),
     ]
 
-    def __init__(self, of: Screen[None]) -> None:
+    def __init__(self, of: Spoken[Any]) -> None:
         super().__init__()
-        self._screen_help = getattr(of, "HELP", "")
-        self._field_label, self._field_help = _focused(of.focused)
-        self._keys = [
+        self._is_page = isinstance(of, Page)
+        self._screen_help = of.HELP
+        self._field_label, self._field_help = of.explained(of.focused) if of.focused else ("", "")
+        keys = [
             (key_name(active.binding), active.binding.description)
             for active in of.active_bindings.values()
             if active.enabled and active.binding.description
         ]
+        # How one moves around in a list is asked for less than what can be done here.
+        common = {_(word) for word in textuals.WORDS}
+        self._keys = sorted(dict.fromkeys(keys), key=lambda key: key[1] in common)
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="dialog"):
@@ -37,11 +43,13 @@ class HelpDialog(Dialog[None]):
                 yield Static(plain(_(self._field_label)), classes="heading")
                 yield Static(plain(_(self._field_help)))
             if self._screen_help:
-                yield Static(plain(_("This screen")), classes="heading")
+                about = _("This screen") if self._is_page else _("This dialog")
+                yield Static(plain(about), classes="heading")
                 yield Static(plain(_(self._screen_help)))
             yield Static(plain(_("Keys")), classes="heading")
-            for key, description in dict.fromkeys(self._keys):
+            for key, description in self._keys:
                 yield Static(plain(f"{key:<12} {description}"))
+            yield KeyBar(palette=False)
 
     def on_mount(self) -> None:
         self.query_one(".dialog").focus()
@@ -54,12 +62,3 @@ def key_name(binding: Binding) -> str:
     from textual.keys import format_key
 
     return binding.key_display or format_key(binding.key)
-
-
-def _focused(widget: Widget | None) -> tuple[str, str]:
-    from k3s_tui.tui.widgets.field import Field
-
-    for node in widget.ancestors_with_self if widget else ():
-        if isinstance(node, Field):
-            return node.label, node.help
-    return "", ""

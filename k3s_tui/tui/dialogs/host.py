@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Grid, Horizontal, Vertical, VerticalScroll
 from textual.events import DescendantBlur, DescendantFocus
+from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Input, Label, Static
 
 from k3s_tui.procedure.fixed import Code
@@ -21,6 +22,7 @@ from k3s_tui.tui.screens.base import Dialog
 from k3s_tui.tui.text import plain
 from k3s_tui.tui.widgets.field import Field
 from k3s_tui.tui.widgets.host_table import ROLES
+from k3s_tui.tui.widgets.key_bar import KeyBar
 from k3s_tui.tui.widgets.tick import Tick
 
 _UNNAMED = "new-host"
@@ -37,6 +39,10 @@ _ABOUT_ROLES = N_(
 class HostDialog(Dialog[bool]):
     """Writes the draft only when OK is pressed and nothing is wrong with the host."""
 
+    HELP = N_(
+        "OK puts the host into the profile, once nothing is wrong with it; no host is touched by "
+        "that. Only name, address and a role are needed."
+    )
     BINDINGS = [
         Binding("escape", "cancel", N_("Cancel"), key_display="Esc"),
         Binding("ctrl+s", "take", N_("OK"), key_display="^s", priority=True),
@@ -118,6 +124,7 @@ class HostDialog(Dialog[bool]):
             with Horizontal(classes="answers"):
                 yield Button(_("Cancel"), id="cancel", compact=True)
                 yield Button(_("OK"), id="ok", variant="primary", compact=True)
+            yield KeyBar(palette=False)
 
     def _roles(self) -> ComposeResult:
         roles = roles_of(self._host) if self._before else ["server"]
@@ -229,11 +236,13 @@ class HostDialog(Dialog[bool]):
 
     @on(DescendantFocus)
     def _explain(self, event: DescendantFocus) -> None:
-        text = _(_ABOUT_ROLES) if isinstance(event.widget, Tick) else ""
-        for node in event.widget.ancestors_with_self:
-            if isinstance(node, Field) and node.help:
-                text = _(node.help)
-        self.query_one("#explained", Static).update(plain(text))
+        _label, help = self.explained(event.widget)
+        self.query_one("#explained", Static).update(plain(_(help) if help else ""))
+
+    def explained(self, widget: Widget) -> tuple[str, str]:
+        return (
+            (N_("Roles"), _ABOUT_ROLES) if isinstance(widget, Tick) else super().explained(widget)
+        )
 
     def _typed(self) -> tuple[str, dict[str, Any]]:
         """The name, '' for none, and the table as the profile would have it."""

@@ -13,6 +13,7 @@ from k3s_tui.tui import glyphs
 from k3s_tui.tui.language import N_, _
 from k3s_tui.tui.screens.base import Dialog
 from k3s_tui.tui.text import plain
+from k3s_tui.tui.widgets.key_bar import KeyBar
 from k3s_tui.tui.widgets.plain_area import PlainArea
 
 _FILE = "/etc/ssh/ssh_host_{}_key.pub"
@@ -30,6 +31,11 @@ _GROUP = 4
 class HostKeyDialog(Dialog[bool]):
     """True when the key is trusted from now on.  The safe answer has the focus."""
 
+    HELP = N_(
+        "The fingerprint tells this host from one that only claims to be it. Compare it by a way "
+        "that nobody on the network can change, such as the host's console; once trusted, it is "
+        "kept in the lock file, and a host that shows another key is refused."
+    )
     BINDINGS = [
         Binding("escape", "not_now", N_("Not now"), key_display="Esc"),
         Binding("y", "copy", N_("Copy fingerprint")),
@@ -55,6 +61,7 @@ class HostKeyDialog(Dialog[bool]):
                 yield Button(_("Copy"), id="copy", compact=True)
                 yield Button(_("Not now"), id="not-now", compact=True)
                 yield Button(_("Trust this key"), id="trust", variant="primary", compact=True)
+            yield KeyBar(palette=False)
 
     def on_mount(self) -> None:
         self.query_one("#not-now").focus()

@@ -19,6 +19,7 @@ from k3s_tui.tui.draft import Draft
 from k3s_tui.tui.language import N_, _, ngettext
 from k3s_tui.tui.screens.base import Dialog
 from k3s_tui.tui.text import plain
+from k3s_tui.tui.widgets.key_bar import KeyBar
 from k3s_tui.tui.widgets.rows import Row, Rows
 
 
@@ -29,6 +30,10 @@ class _Choices(OptionList):
 class ImportDialog(Dialog[bool]):
     """Nothing is chosen at first; those that the profile has already are not offered."""
 
+    HELP = N_(
+        "Space chooses a host and takes it back. Address, user, port and jump host come from the "
+        "SSH configuration; the file itself is only read."
+    )
     BINDINGS = [
         Binding("escape", "cancel", N_("Cancel"), key_display="Esc"),
         Binding("ctrl+s", "take", N_("OK"), key_display="^s", priority=True),
@@ -61,6 +66,7 @@ class ImportDialog(Dialog[bool]):
             with Horizontal(classes="answers"):
                 yield Button(_("Cancel"), id="cancel", compact=True)
                 yield Button(_("OK"), id="ok", variant="primary", compact=True, disabled=True)
+            yield KeyBar(palette=False)
 
     def _options(self) -> Iterable[Option]:
         for number, candidate in enumerate(self._offered):

@@ -13,12 +13,14 @@ from k3s_tui.profile.secrets import SHORTEST_PASSPHRASE
 from k3s_tui.tui.language import N_, _
 from k3s_tui.tui.screens.base import Dialog
 from k3s_tui.tui.text import plain
+from k3s_tui.tui.widgets.key_bar import KeyBar
 from k3s_tui.tui.widgets.secret_input import SecretInput
 
 
 class NewPassphraseDialog(Dialog[Secret | None]):
     """Answers None when it was given up."""
 
+    HELP = N_("It encrypts the secrets that lie beside the profile, and is written down nowhere.")
     BINDINGS = [Binding("escape", "give_up", N_("Cancel"), key_display="Esc")]
 
     def __init__(self, store: str) -> None:
@@ -44,6 +46,7 @@ class NewPassphraseDialog(Dialog[Secret | None]):
             with Horizontal(classes="answers"):
                 yield Button(_("Cancel"), id="cancel", compact=True)
                 yield Button(_("OK"), id="ok", variant="primary", compact=True)
+            yield KeyBar(palette=False)
 
     def on_mount(self) -> None:
         self.query_one("#first").focus()

@@ -15,12 +15,17 @@ from k3s_tui.tui.draft import Draft
 from k3s_tui.tui.language import N_, _, ngettext
 from k3s_tui.tui.screens.base import Dialog
 from k3s_tui.tui.text import plain
+from k3s_tui.tui.widgets.key_bar import KeyBar
 from k3s_tui.tui.widgets.plain_area import PlainArea
 
 
 class PasteDialog(Dialog[bool]):
     """Takes all of the lines or none."""
 
+    HELP = N_(
+        "One line makes one host. Roles are server, agent, datastore and loadbalancer, divided by"
+        " commas. All lines are taken, or none: what is wrong is told with its line."
+    )
     BINDINGS = [
         Binding("escape", "cancel", N_("Cancel"), key_display="Esc"),
         Binding("ctrl+s", "take", N_("OK"), key_display="^s", priority=True),
@@ -40,6 +45,7 @@ class PasteDialog(Dialog[bool]):
             with Horizontal(classes="answers"):
                 yield Button(_("Cancel"), id="cancel", compact=True)
                 yield Button(_("OK"), id="ok", variant="primary", compact=True, disabled=True)
+            yield KeyBar(palette=False)
 
     def on_mount(self) -> None:
         self.query_one(PlainArea).focus()

@@ -15,6 +15,7 @@ from k3s_tui.tui import glyphs
 from k3s_tui.tui.language import N_, _, ngettext
 from k3s_tui.tui.screens.base import Dialog
 from k3s_tui.tui.text import plain
+from k3s_tui.tui.widgets.key_bar import KeyBar
 from k3s_tui.tui.widgets.secret_input import SecretInput
 
 SHORT = 16
@@ -30,6 +31,10 @@ class SecretValueDialog(Dialog[Secret | None]):
     SecretValueDialog .label { width: 18; }
     SecretValueDialog SecretInput { width: 1fr; }
     """
+    HELP = N_(
+        "The value goes into the encrypted store beside the profile once that is saved; the "
+        "profile itself only refers to it."
+    )
     BINDINGS = [Binding("escape", "give_up", N_("Cancel"), key_display="Esc")]
 
     def __init__(
@@ -57,6 +62,7 @@ class SecretValueDialog(Dialog[Secret | None]):
             with Horizontal(classes="answers"):
                 yield Button(_("Cancel"), id="cancel", compact=True)
                 yield Button(_("OK"), id="ok", variant="primary", compact=True)
+            yield KeyBar(palette=False)
 
     def on_mount(self) -> None:
         self.query_one("#first").focus()

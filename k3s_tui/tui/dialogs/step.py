@@ -14,9 +14,11 @@ from k3s_tui.tui.language import N_, _
 from k3s_tui.tui.progress import StepView
 from k3s_tui.tui.screens.base import Dialog
 from k3s_tui.tui.text import plain
+from k3s_tui.tui.widgets.key_bar import KeyBar
 
 
 class StepDialog(Dialog[None]):
+    HELP = N_("What the step was to do, what came of it, and the last lines that its host said.")
     BINDINGS = [Binding("escape,enter", "close", N_("Close"), key_display="Esc")]
 
     def __init__(self, step: StepView) -> None:
@@ -28,6 +30,7 @@ class StepDialog(Dialog[None]):
             for text, kind in self._told():
                 if text:
                     yield Static(plain(text), classes=kind)
+            yield KeyBar(palette=False)
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()

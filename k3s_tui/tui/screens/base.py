@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
 from textual.app import SystemCommand
 from textual.binding import ActiveBinding, Binding
 from textual.events import ScreenResume
 from textual.screen import ModalScreen, Screen
+from textual.widget import Widget
 
 from k3s_tui.tui.language import N_, _
 
@@ -19,19 +20,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Page(Screen[None]):
-    """A screen of the wizard."""
+class Spoken(Screen[T]):
+    """What pages and dialogs have in common."""
 
-    _was_shown = False
+    HELP: ClassVar[str] = ""
+    """What the whole of it is about, for its help."""
 
     BINDINGS = [Binding("f1,question_mark", "help", N_("Help"), key_display="F1")]
-
-    def on_screen_resume(self, event: ScreenResume) -> None:
-        # What was mounted a moment ago has its styles; only what lay under another screen, or
-        # an earlier theme, needs them anew.
-        if not self._was_shown:
-            self._was_shown = True
-            event.refresh_styles = False
 
     @property
     def wizard(self) -> Wizard:
@@ -42,9 +37,14 @@ class Page(Screen[None]):
         """The footer and the list of keys read this: here they speak the operator's language."""
         return translated(super().active_bindings)
 
-    def commands(self) -> Iterable[SystemCommand]:
-        """What this screen adds to the palette: each of its keys that needs no field."""
-        return ()
+    def explained(self, widget: Widget) -> tuple[str, str]:
+        """What one of its widgets is called, and what is to be known of it; '' for nothing."""
+        from k3s_tui.tui.widgets.field import Field
+
+        for node in widget.ancestors_with_self:
+            if isinstance(node, Field):
+                return node.label, node.help
+        return "", ""
 
     def action_help(self) -> None:
         from k3s_tui.tui.dialogs.help import HelpDialog
@@ -52,12 +52,25 @@ class Page(Screen[None]):
         self.app.push_screen(HelpDialog(self))
 
 
-class Dialog(ModalScreen[T]):
-    """A question on top of a screen.  Escape is the safe answer."""
+class Page(Spoken[None]):
+    """A screen of the wizard."""
 
-    @property
-    def active_bindings(self) -> dict[str, ActiveBinding]:
-        return translated(super().active_bindings)
+    _was_shown = False
+
+    def on_screen_resume(self, event: ScreenResume) -> None:
+        # What was mounted a moment ago has its styles; only what lay under another screen, or
+        # an earlier theme, needs them anew.
+        if not self._was_shown:
+            self._was_shown = True
+            event.refresh_styles = False
+
+    def commands(self) -> Iterable[SystemCommand]:
+        """What this screen adds to the palette: each of its keys that needs no field."""
+        return ()
+
+
+class Dialog(Spoken[T], ModalScreen[T]):
+    """A question on top of a screen.  Escape is the safe answer."""
 
 
 def translated(bindings: dict[str, ActiveBinding]) -> dict[str, ActiveBinding]:
