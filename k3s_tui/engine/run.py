@@ -25,6 +25,9 @@ from k3s_tui.engine.plan import Item, Plan, States, build, mends
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 2.0
 """Seconds between two looks at something that we wait for."""
 
+_UNCONNECTED = "no connection to the host"
+"""What a step waits for that has lost its host, in the words of its timeout."""
+
 _LOSSES = 5
 """Lost connections that one step survives; a host that drops more is not one to go on with."""
 
@@ -181,7 +184,7 @@ class Run:
         losses = 0
         hands: StepHands | None = None
         while True:
-            wait.at = "no connection to the host"
+            wait.at = _UNCONNECTED
             transport = await connection.ready()
             wait.at = "waiting"
             # One for each connection: it remembers what it has said that it waits for.
@@ -208,6 +211,7 @@ class Run:
                 losses += 1
                 if losses > _LOSSES:
                     raise
+                wait.at = _UNCONNECTED  # another step of the host may be connecting already
                 await connection.lose(transport)
                 hands = None
 

@@ -89,6 +89,7 @@ class Relay:
         self.port = 0
         self._links: set[_Link] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._over: asyncio.TimerHandle | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -155,6 +156,11 @@ class Relay:
         for link in list(self._links):
             await link.close()
         self._links.clear()
+        if self._over:
+            self._over.cancel()
+        self._whole.set()
+        if self._door.fileno() < 0:
+            self._listen()
         self.passed = {"up": 0, "down": 0}
         self.fault, self.fired, self.back = fault, None, None
 
@@ -207,7 +213,7 @@ class Relay:
         match fault.kind:
             case "freeze":
                 self._whole.clear()
-                self._loop.call_later(fault.seconds, self._thaw)
+                self._over = self._loop.call_later(fault.seconds, self._thaw)
                 return
             case "half-close":
                 link.silenced.add(fault.direction)
@@ -222,7 +228,7 @@ class Relay:
                 self._links.clear()
         if fault.seconds:
             await self._shut()
-            self._loop.call_later(fault.seconds, self._reopen)
+            self._over = self._loop.call_later(fault.seconds, self._reopen)
         else:
             self.back = time.time()
 
