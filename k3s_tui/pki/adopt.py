@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from k3s_tui.pki import checks
+from k3s_tui.pki import chain, checks
 from k3s_tui.pki.algorithms import UNREADABLE
 from k3s_tui.pki.checks import Checked
 from k3s_tui.pki.profiles import datastore_server
@@ -49,15 +49,23 @@ def judged(
 def _judged(
     certificate_pem: str, hostname: str, known_pem: str, now: datetime, given_pem: str
 ) -> Kept | Unfit:
-    leaf, *chain = x509.load_pem_x509_certificates(certificate_pem.encode())
+    leaf, *behind = x509.load_pem_x509_certificates(certificate_pem.encode())
     if leaf.issuer == leaf.subject and not given_pem:
         return Unfit("self-signed", "is signed by itself: no CA vouches for it")
     known = certificates(given_pem) if given_pem else certificates(known_pem)
-    way = _way(leaf, [*chain, *known])
-    if way is None:
+    ways = chain.ways(leaf, [*behind, *known])
+    if not ways:
         issuer = leaf.issuer.rfc4514_string()
         return Unfit("ca-unknown", f"was signed by {issuer}, whose certificates are not all known")
-    ca_pem = pem(way)
+    # A CA that was renewed, or signed by another one too, has several: one that is valid is enough.
+    found = [_fit(certificate_pem, hostname, leaf, pem([*way]), now) for way in ways]
+    return next((one for one in found if isinstance(one, Kept)), found[0])
+
+
+def _fit(
+    certificate_pem: str, hostname: str, leaf: x509.Certificate, ca_pem: str, now: datetime
+) -> Kept | Unfit:
+    """`ca_pem` is one way from the leaf's issuer to a root."""
     found = checks.of_leaf(certificate_pem, datastore_server(hostname), ca_pem, now)
     failed = tuple(
         # What says nothing about its use is for every use, to Go and to OpenSSL.
@@ -88,33 +96,9 @@ def bundle(*texts: str) -> str:
     return pem(list(dict.fromkeys(c for text in texts for c in certificates(text))))
 
 
-def _way(leaf: x509.Certificate, known: list[x509.Certificate]) -> list[x509.Certificate] | None:
-    """From the issuer up to a root; None where it breaks off."""
-    way: list[x509.Certificate] = []
-    at = leaf
-    for _ in range(len(known) + 1):
-        above = next((c for c in known if c not in way and signed(at, c)), None)
-        if above is None:
-            return None
-        way.append(above)
-        if above.issuer == above.subject:
-            return way
-        at = above
-    return None
-
-
 def _says_usage(leaf: x509.Certificate) -> bool:
     try:
         leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
-    except UNREADABLE:
-        return False
-    return True
-
-
-def signed(certificate: x509.Certificate, by: x509.Certificate) -> bool:
-    """Whether one signed the other, by name and key."""
-    try:
-        certificate.verify_directly_issued_by(by)
     except UNREADABLE:
         return False
     return True

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from k3s_tui.pki.adopt import certificates, signed
+from k3s_tui.pki.adopt import certificates
+from k3s_tui.pki.chain import signed
 
 
 def trusts(bundle_pem: str, chain_pem: str) -> bool:

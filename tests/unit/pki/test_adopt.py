@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from k3s_tui.pki import adopt
 from k3s_tui.pki.adopt import Kept, Unfit
@@ -31,6 +34,32 @@ def test_its_ca_is_found_among_others() -> None:
 
 def test_its_ca_may_stand_behind_it() -> None:
     assert adopt.judged(leaf() + CA.certificate_pem, NAME, "", NOW) == Kept(CA.certificate_pem)
+
+
+def root(of: Authority, starts: timedelta, ends: timedelta) -> str:
+    """Another certificate of the same name and key."""
+    old = x509.load_pem_x509_certificate(of.certificate_pem.encode())
+    key = serialization.load_pem_private_key(of.key.reveal().encode(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    made = x509.CertificateBuilder(
+        old.issuer, old.subject, old.public_key(), 77, NOW + starts, NOW + ends
+    ).add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+
+
+EXPIRED = root(CA, timedelta(days=-900), timedelta(days=-1))
+
+
+@pytest.mark.parametrize("known", [EXPIRED + CA.certificate_pem, CA.certificate_pem + EXPIRED])
+def test_one_way_to_a_valid_root_is_enough(known: str) -> None:
+    """A CA that was renewed by the same key, in the bundle beside the old one."""
+    assert adopt.judged(leaf(), NAME, known, NOW) == Kept(CA.certificate_pem)
+    assert adopt.judged(leaf(), NAME, "", NOW, known) == Kept(CA.certificate_pem)
+
+
+def test_no_way_that_is_valid_is_told() -> None:
+    found = adopt.judged(leaf(), NAME, EXPIRED, NOW)
+    assert isinstance(found, Unfit) and "CN=theirs is not valid now" in found.text
 
 
 def test_a_ca_that_is_given_comes_before_what_is_known() -> None:
