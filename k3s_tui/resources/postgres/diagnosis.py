@@ -73,6 +73,27 @@ def kind_of(said: str, sqlstate: str | None) -> Kind:
     return next((kind for words, kind in _WORDS if re.search(words, text)), "other")
 
 
+# "certificate" in the languages that PostgreSQL speaks.
+_CERTIFICATE = re.compile(r"ert[iy]fi[kc]a|сертиф|証明|证书|认证|인증서|სერტიფიკ", re.IGNORECASE)
+_ENGLISH = re.compile(r"\b(is|are|for|not|the|to)\b")
+
+
+def kind_of_foreign_words(said: str, user: str, *, tls: bool, certificate: bool) -> Kind:
+    """What a refusal means that is told in another language than English.
+
+    PostgreSQL chooses its language before it knows who is there, so a role's own comes too late.
+    What no translation changes are the file's name and the user's.  `certificate`: whether the
+    client showed one.
+    """
+    if said.isascii() and _ENGLISH.search(said):
+        return "other"
+    if "pg_hba.conf" in said:
+        return "rules" if tls else "rules-plain"
+    if re.search(rf"(?<![\w-]){re.escape(user)}(?![\w-])", said, re.ASCII):
+        return "password"
+    return "no-certificate" if not certificate and _CERTIFICATE.search(said) else "other"
+
+
 def kind_of_way(said: bytes) -> Kind | None:
     """What the server's own try to connect means; None when it tells nothing new."""
     text = said.decode("utf-8", "replace")

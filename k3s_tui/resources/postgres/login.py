@@ -28,6 +28,7 @@ from k3s_tui.hosts.script import quote
 from k3s_tui.resources.postgres.diagnosis import (
     Kind,
     kind_of,
+    kind_of_foreign_words,
     kind_of_served,
     kind_of_session,
     kind_of_way,
@@ -36,6 +37,7 @@ from k3s_tui.resources.postgres.ownership import ROWS
 from k3s_tui.resources.postgres.unbound import unbound
 
 if TYPE_CHECKING:
+    import psycopg
     from psycopg import AsyncConnection
 
     from k3s_tui.pki.authority import KeyPair
@@ -209,11 +211,18 @@ async def _attempt(login: Login, port: int) -> Outcome:
             return Outcome("timeout", f"no answer within {TIMEOUT} s")
         except psycopg.Error as error:
             said = str(error)
-            return Outcome(
-                kind_of(said, error.sqlstate), _line(said), sqlstate=error.sqlstate or ""
-            )
+            return Outcome(_kind(said, error, login), _line(said), sqlstate=error.sqlstate or "")
     version, client, address = who or ("", "", "")
     return Outcome("ok", "", version, client or "", address, rows)
+
+
+def _kind(said: str, error: psycopg.Error, login: Login) -> Kind:
+    kind = kind_of(said, error.sqlstate)
+    if kind != "other":
+        return kind
+    shown = login.own is not None or (login.tls and login.issue is not None)
+    tls = login.tls or login.own is not None
+    return kind_of_foreign_words(_line(said), login.user, tls=tls, certificate=shown)
 
 
 async def _rows(connection: AsyncConnection[Any]) -> str:
