@@ -10,25 +10,23 @@ _LOOPBACK = "localhost"
 def wanted(addresses: tuple[str, ...], running: str, configured: str) -> str:
     """What `listen_addresses` should say, given what the server listens on and what its files say.
 
-    Everything in both, then localhost and `addresses` where missing; '*' swallows the rest, as it
-    does for PostgreSQL.  A value that serves already is kept to the letter: a change of one blank
+    Everything in both, then `addresses` where missing; '*' swallows the rest, as it does for
+    PostgreSQL.  A value that serves already is kept to the letter: a change of one blank
     would ask for a restart.
     """
     if running == configured and covers(running, addresses):
         return running
     entries = list(dict.fromkeys(_entries(running) + _entries(configured)))
-    for address in (_LOOPBACK, *addresses):
+    for address in addresses:
         if not any(_covers(entry, address) for entry in entries):
             entries.append(address)
     return "*" if "*" in entries else ", ".join(entries)
 
 
 def covers(value: str, addresses: tuple[str, ...]) -> bool:
-    """Whether a server with this `listen_addresses` listens on all of them, and on localhost."""
+    """Whether a server with this `listen_addresses` listens on all of them."""
     entries = _entries(value)
-    return all(
-        any(_covers(entry, address) for entry in entries) for address in (_LOOPBACK, *addresses)
-    )
+    return all(any(_covers(entry, address) for entry in entries) for address in addresses)
 
 
 def _entries(value: str) -> list[str]:

@@ -19,6 +19,8 @@ select json_build_object(
         case when rolreplication then 'REPLICATION' end,
         case when rolbypassrls then 'BYPASSRLS' end], null),
     'limited', rolconnlimit <> -1 or coalesce(rolvaliduntil <> 'infinity', false),
+    'messages', exists (select from pg_db_role_setting
+        where setrole = pg_authid.oid and setdatabase = 0 and 'lc_messages=C' = any (setconfig)),
     'verifier', coalesce(rolpassword, ''))
 from pg_authid where rolname = :'role';
 """
@@ -35,19 +37,24 @@ create role :"role";
 \\endif
 alter role :"role" with login nosuperuser nocreatedb nocreaterole noreplication nobypassrls
     connection limit -1 valid until 'infinity' password :'verifier';
+alter role :"role" set lc_messages = 'C';
 commit;
 """
 
 
 @dataclass(frozen=True)
 class RoleState:
-    """`powers` are attributes beyond logging in; `limited`: it expires, or few may log in."""
+    """`powers` are attributes beyond logging in; `limited`: it expires, or few may log in.
+
+    `messages`: PostgreSQL's words to it are the untranslated ones.
+    """
 
     exists: bool = False
     login: bool = False
     system: bool = False
     powers: tuple[str, ...] = ()
     limited: bool = False
+    messages: bool = False
     verifier: Secret | None = None
 
 
@@ -80,6 +87,9 @@ class Role:
             wrong.append("let it log in")
         if now.limited:
             wrong.append("lift its expiry and connection limit")
+        # What an operation was refused for is told by the words, in every country.
+        if not now.messages:
+            wrong.append("have its messages in English")
         if now.verifier is None or not scram.matches(now.verifier, self.password):
             wrong.append("set its password")
         return Change(f"role {self.name}: {', '.join(wrong)}") if wrong else None
@@ -99,5 +109,6 @@ def _parse(out: bytes) -> RoleState:
         system=found["system"],
         powers=tuple(found["powers"]),
         limited=found["limited"],
+        messages=found["messages"],
         verifier=Secret(found["verifier"]),
     )

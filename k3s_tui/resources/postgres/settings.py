@@ -40,7 +40,7 @@ select json_build_object(
 # A setting that needs a restart counts as an error in `pg_file_settings` until it has had one; one
 # that has vanished from all files, as with our own file, is an error of no file.
 
-_INCLUDE = re.compile(r"^\s*include(_dir|_if_exists|)\s*=?\s*'([^']+)'", re.MULTILINE)
+_INCLUDE = re.compile(r"^(\d+):\s*include(_dir|_if_exists|)\s*=?\s*'([^']+)'", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class SettingsState:
 class Settings:
     """TLS on with these files, and the server listening on `addresses` besides what it does now.
 
-    `addresses` are the datastore's own, or '*'.  `restart` is sh that restarts the server.
+    `addresses` are the datastore's own.  `restart` is sh that restarts the server.
     `inputs` is a digest of what the TLS files hold, so that their change shows in the plan.
     `stamp` is the file that remembers what the server has loaded, `unit` names its journal.
     `leave` are settings that others have decided and K3s can live with.  `unseen`: nobody could
@@ -95,7 +95,6 @@ class Settings:
     unit: str = "postgresql"
     stamp: str = "/var/lib/k3s-tui/loaded/postgres"
     leave: frozenset[str] = frozenset()
-    unseen: bool = False
 
     @property
     def drop_in(self) -> str:
@@ -117,7 +116,8 @@ class Settings:
             "ssl_crl_file": self.tls.crl,
             "ssl_min_protocol_version": "TLSv1.3" if strict else "TLSv1.2",
             "password_encryption": "scram-sha-256",
-            # The words of a refused login are how its cause is told, in every country.
+            # The words of a refused login are how its cause is told, in every country; and who
+            # reads the log is spared a translation.
             "lc_messages": "C",
         }
         return {name: value for name, value in wanted.items() if name not in self.leave}
@@ -128,7 +128,9 @@ class Settings:
             (
                 AS_POSTGRES + settings_script.digest(self.tls, self.drop_in, self.inputs),
                 field_line("answer", self.psql.run(_LOOK, names=names)),
-                field_line("includes", f"grep -E '^[[:space:]]*include' {quote(self.config_file)}"),
+                field_line(
+                    "includes", f"grep -nE '^[[:space:]]*include' {quote(self.config_file)}"
+                ),
                 field_line("drop", f"cat {quote(self.drop_in)} 2>/dev/null"),
                 field_line("loaded", settings_script.is_loaded(self.stamp)),
             )
@@ -168,6 +170,7 @@ class Settings:
                 unit=self.unit,
                 drop_in=self.drop_in,
                 text=self._text(now),
+                address=self.addresses[0],
                 include="" if self.included(now) else DROP_IN,
                 restart=self.restart if self._needs_restart(now) else "",
                 inputs=self.inputs,
@@ -178,26 +181,31 @@ class Settings:
     def included(self, now: SettingsState) -> bool:
         """Whether postgresql.conf reads our file: by itself, or with its whole folder.
 
-        With the folder alone, a file of others that is read after ours must not undo it.
+        With the folder alone, what others say after it must not undo ours.
         """
         home = posixpath.dirname(self.config_file)
-        by_folder = False
-        for kind, path in _INCLUDE.findall(now.includes):
+        by_folder = 0
+        for line, kind, path in _INCLUDE.findall(now.includes):
             full = posixpath.normpath(posixpath.join(home, path))
             if kind != "_dir" and full == self.drop_in:
                 return True
             if kind == "_dir" and full == posixpath.dirname(self.drop_in):
-                by_folder = True
-        return by_folder and not any(self._is_undone(now, name) for name in self.wanted(now))
+                by_folder = int(line)
+        return by_folder > 0 and not any(
+            self._is_undone(now, name, by_folder) for name in self.wanted(now)
+        )
 
-    def _is_undone(self, now: SettingsState, name: str) -> bool:
-        """Whether a file of the same folder says something else, later than ours."""
+    def _is_undone(self, now: SettingsState, name: str, by_folder: int) -> bool:
+        """Whether something else is said of it, later than ours: by a file of the same folder, or
+        further down than the line of postgresql.conf that includes the folder."""
         last = now.last(name)
+        if last is None or self._serves(name, last.value):
+            return False
+        if last.file == self.config_file:
+            return last.line > by_folder
         return (
-            last is not None
-            and posixpath.dirname(last.file) == posixpath.dirname(self.drop_in)
+            posixpath.dirname(last.file) == posixpath.dirname(self.drop_in)
             and last.file > self.drop_in
-            and not self._serves(name, last.value)
         )
 
     def _needs_restart(self, now: SettingsState) -> bool:
@@ -216,14 +224,6 @@ class Settings:
         return value == self.wanted(SettingsState())[name]
 
     def _obstacle(self, now: SettingsState) -> Problem | None:
-        for entry in now.entries if self.unseen else ():
-            theirs = entry.name in ("ssl_cert_file", "ssl_ca_file") and entry.file != self.drop_in
-            if theirs and entry.value not in ("", SNAKEOIL):
-                return Problem(
-                    f"this PostgreSQL has a certificate or CA of its own, {entry.value}, and did"
-                    " not run when it was looked at",
-                    "run again, now that it runs: such files are looked at first",
-                )
         for entry in now.entries:
             if entry.error and entry.file != self.drop_in:
                 return Problem(

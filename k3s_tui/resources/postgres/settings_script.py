@@ -6,6 +6,7 @@ import hashlib
 import posixpath
 from dataclasses import dataclass
 
+from k3s_tui.core.address import endpoint
 from k3s_tui.hosts.script import PLACE, SPARE, literal, quote
 from k3s_tui.resources.postgres.log import server_log_tail
 from k3s_tui.resources.postgres.psql import AS_POSTGRES, Psql
@@ -57,6 +58,7 @@ def put_live(
     unit: str,
     drop_in: str,
     text: str,
+    address: str,
     include: str,
     restart: str,
     inputs: str,
@@ -65,7 +67,7 @@ def put_live(
     """One script from checking to the stamp.  Cut off anywhere, the next run does it again.
 
     `include` is what postgresql.conf must still be told to include, `restart` the command that
-    restarts the server; both '' when not needed.
+    restarts the server; both '' when not needed.  `address` is one that it listens on then.
     """
     folder = posixpath.dirname(drop_in)
     drop, before = quote(drop_in), quote(f"{drop_in}.before")
@@ -77,7 +79,8 @@ activate() {{
 {activate}
 }}
 restore() {{ as_owner {drop} {quote(put_back)}; }}
-{_check_tls(tls)}
+{check_pair(tls, psql)}
+{_check_ca(tls)}
 [ -d {quote(folder)} ] || as_owner {quote(folder)} {quote(_make_folder(folder))} || exit 1
 {literal(text.encode())} | as_owner {drop} {quote(_write(drop_in, text))} || exit 1
 {_include(config_file, include) if include else ""}
@@ -90,7 +93,7 @@ if ! activate; then
     activate
     fail 'PostgreSQL did not take the new settings; the former ones are back'
 fi
-{_check_served(tls, psql.port)} || {{
+{_check_served(tls, address, psql.port)} || {{
     {server_log_tail(data_directory, unit)} >&2
     restore
     activate
@@ -124,32 +127,52 @@ place "$drop" 0644 postgres:postgres {hashlib.sha256(text.encode()).hexdigest()}
 """
 
 
-def _check_tls(tls: Tls) -> str:
+def check_pair(tls: Tls, psql: Psql) -> str:
     """A reload keeps the old files without a word when the new ones are unfit, and the next
-    restart then fails: so they are looked at first."""
+    restart then fails: so they are looked at first.  Needs `AS_POSTGRES`, and `fail`.
+
+    An encrypted key is theirs, and their passphrase stays with the command that says it.  Without
+    leave to ask it at a reload, PostgreSQL would keep all of its old TLS files, our CA's too.
+    """
     certificate, key = quote(tls.certificate), quote(tls.key)
     pair = quote(f"{tls.certificate} and {tls.key} do not belong together")
     mode = quote(f"{tls.key} must be 0600 of postgres, or 0640 of root")
-    readable = "\n".join(
-        f"as_postgres {quote(f'test -r {quote(path)}')} || "
-        f"fail {quote(f'{path} cannot be read by the user postgres')}"
-        for path in tls.files()
+    locked = quote(
+        f"{tls.key} is encrypted, and PostgreSQL loads no TLS files anew at a reload without"
+        " ssl_passphrase_command_supports_reload = on"
     )
-    return f"""{readable}
-public=$(openssl x509 -in {certificate} -noout -pubkey) && [ -n "$public" ] &&
-    [ "$public" = "$(openssl pkey -in {key} -passin pass: -pubout)" ] || fail {pair}
-openssl x509 -in {quote(tls.ca)} -noout || fail {quote(f"{tls.ca} holds no certificate")}
+    ask = psql.run("show ssl_passphrase_command_supports_reload;")
+    return f"""{_readable(tls.certificate)}
+{_readable(tls.key)}
+if grep -q ENCRYPTED {key}; then
+    [ "$({ask})" = on ] || fail {locked}
+else
+    public=$(openssl x509 -in {certificate} -noout -pubkey) && [ -n "$public" ] &&
+        [ "$public" = "$(openssl pkey -in {key} -passin pass: -pubout)" ] || fail {pair}
+fi
 case $(stat -L -c '%U %a' {key}) in
     "postgres "[0-7]00 | "root "[0-7][04]0) ;;
     *) fail {mode} ;;
 esac"""
 
 
-def _check_served(tls: Tls, port: int) -> str:
-    """Whether the server shows the certificate that is in the file.  localhost is listened on."""
+def _check_ca(tls: Tls) -> str:
+    readable = "\n".join(map(_readable, filter(None, (tls.ca, tls.crl))))
+    empty = quote(f"{tls.ca} holds no certificate")
+    return f"{readable}\nopenssl x509 -in {quote(tls.ca)} -noout || fail {empty}"
+
+
+def _readable(path: str) -> str:
+    test = quote(f"test -r {quote(path)}")
+    return f"as_postgres {test} || fail {quote(f'{path} cannot be read by the user postgres')}"
+
+
+def _check_served(tls: Tls, address: str, port: int) -> str:
+    """Whether the server shows the certificate that is in the file."""
     fingerprint = "openssl x509 -noout -fingerprint -sha256"
     return (
-        f'[ "$(timeout 10 openssl s_client -starttls postgres -connect localhost:{port}'
+        f'[ "$(timeout 10 openssl s_client -starttls postgres'
+        f" -connect {quote(endpoint(address, port))}"
         f' </dev/null 2>/dev/null | {fingerprint})" = '
         f'"$({fingerprint} -in {quote(tls.certificate)})" ]'
     )

@@ -11,11 +11,13 @@ OURS = ("10.161.129.212",)
     ("running", "configured", "result"),
     [
         ("localhost", "localhost", "localhost, 10.161.129.212"),
-        ("", "", "localhost, 10.161.129.212"),
+        ("", "", "10.161.129.212"),
         ("*", "*", "*"),
         ("localhost", "*", "*"),
         ("0.0.0.0", "0.0.0.0", "0.0.0.0"),
-        ("10.0.0.1", "10.0.0.1", "10.0.0.1, localhost, 10.161.129.212"),
+        ("10.0.0.1", "10.0.0.1", "10.0.0.1, 10.161.129.212"),
+        # Nothing of ours needs localhost, so nobody is restarted for it.
+        ("10.161.129.212", "10.161.129.212", "10.161.129.212"),
         ("10.0.0.1,localhost", "10.0.0.2", "10.0.0.1, localhost, 10.0.0.2, 10.161.129.212"),
         # Not one blank is changed in what serves already: it would ask for a restart.
         ("10.161.129.212,127.0.0.1", "10.161.129.212,127.0.0.1", "10.161.129.212,127.0.0.1"),
@@ -30,8 +32,8 @@ def test_nothing_is_taken_away(running: str, configured: str, result: str) -> No
 @pytest.mark.parametrize(
     ("value", "addresses", "covered"),
     [
-        ("localhost", (), True),
-        ("", (), False),
+        ("", OURS, False),
+        ("10.161.129.212", OURS, True),
         ("localhost", ("127.0.0.1",), True),
         ("localhost", OURS, False),
         ("localhost, 10.161.129.212", OURS, True),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -15,7 +16,7 @@ from tests.unit.hands import LocalHands
 from tests.unit.postgres.server import Server
 
 PASSWORD = Secret("q7Yk-p_w3Lr9")
-FINE = RoleState(exists=True, login=True, verifier=scram.verifier(PASSWORD))
+FINE = RoleState(exists=True, login=True, messages=True, verifier=scram.verifier(PASSWORD))
 
 
 def test_the_verifier_is_the_one_of_the_standard() -> None:
@@ -47,8 +48,9 @@ def test_the_verifier_is_the_one_of_the_standard() -> None:
         (RoleState(True, True, verifier=Secret("md5" + "0" * 32)), "set its password"),
         (RoleState(True, True, verifier=Secret("")), "set its password"),
         (RoleState(True, False, verifier=FINE.verifier), "let it log in"),
-        (RoleState(True, True, False, ("SUPERUSER",), False, FINE.verifier), "take SUPERUSER"),
-        (RoleState(True, True, False, (), True, FINE.verifier), "expiry"),
+        (replace(FINE, powers=("SUPERUSER",)), "take SUPERUSER"),
+        (replace(FINE, limited=True), "expiry"),
+        (replace(FINE, messages=False), "messages in English"),
     ],
 )
 def test_what_is_to_do(now: RoleState, words: str | None) -> None:
@@ -82,6 +84,8 @@ async def test_a_role_converges(every_shell: LocalHands, server: Server) -> None
     assert "SUPERUSER" in change.summary
     assert "password" in change.summary
 
+    settings = server.sql("select rolconfig from pg_roles where rolname = 'k3s'")
+    assert settings == "{lc_messages=C}"
     stored = server.sql("select rolpassword from pg_authid where rolname = 'k3s'")
     assert scram.matches(Secret(stored), PASSWORD)
     log = server.log.read_text()

@@ -12,8 +12,10 @@ import pytest
 
 from k3s_tui.core.contract import Change, Problem
 from k3s_tui.core.errors import StepFailed
+from k3s_tui.resources.postgres.served_key import ServedKey
 from k3s_tui.resources.postgres.settings import Settings
 from k3s_tui.resources.postgres.settings_script import Tls
+from k3s_tui.resources.unmendable import Unmendable
 from tests.unit.hands import LocalHands
 from tests.unit.postgres import certificates
 from tests.unit.postgres.server import Server
@@ -91,6 +93,74 @@ async def test_a_folder_that_is_included_already_is_used(hands: LocalHands, serv
     server.config_file.write_text(before)
     await hands.settle(wanted(server, fresh_tls(server)))
     assert server.config_file.read_text() == before
+
+
+async def test_a_line_below_the_folder_does_not_win(hands: LocalHands, server: Server) -> None:
+    """Debian's file includes the folder, and ends with the place for lines of one's own."""
+    (server.data / "conf.d").mkdir()
+    with server.config_file.open("a") as conf:
+        conf.write("include_dir = 'conf.d'\nssl_ca_file = '/elsewhere.crt'\n")
+    await hands.settle(wanted(server, fresh_tls(server)))
+    assert server.config_file.read_text().endswith("# END k3s-tui\n")
+
+
+async def test_without_localhost_nothing_is_restarted(hands: LocalHands, server: Server) -> None:
+    with server.config_file.open("a") as conf:
+        conf.write("listen_addresses = '127.0.0.7'\n")
+    await hands.sh(server.restart)
+    started = server.started()
+    change = await hands.settle(wanted(server, fresh_tls(server), "127.0.0.7"))
+    assert change.summary.endswith("reload PostgreSQL")
+    assert server.started() == started
+    assert server.sql("show listen_addresses") == "127.0.0.7"
+
+
+@pytest.mark.parametrize("asked_at_a_reload", [True, False])
+async def test_an_encrypted_key(
+    every_shell: LocalHands, server: Server, asked_at_a_reload: bool
+) -> None:
+    """Legal with a command that says its passphrase, which is asked again at a reload, or not."""
+    settings = wanted(server, tls := fresh_tls(server))
+    key, locked = Path(tls.key), Path(f"{tls.key}.locked")
+    await every_shell.sh(
+        f"openssl pkcs8 -topk8 -in {key} -passout pass:theirs -out {locked}"
+        f" && chown postgres {locked} && mv {locked} {key}"
+    )
+    with server.config_file.open("a") as conf:
+        conf.write("ssl_passphrase_command = 'echo theirs'\n")
+        conf.write(f"ssl_passphrase_command_supports_reload = {asked_at_a_reload}\n")
+    server.sql("select pg_reload_conf()")
+    check = ServedKey(server.psql, tls)
+    problem = check.diff(await every_shell.look(check))
+    if asked_at_a_reload:
+        assert problem is None
+        await every_shell.settle(settings)
+        assert served(server) == Path(tls.certificate).read_text()
+    else:
+        assert isinstance(problem, Problem)
+        assert "ssl_passphrase_command_supports_reload" in problem.text
+        await refuses(every_shell, settings, "is encrypted")
+
+
+async def test_a_key_that_the_next_restart_would_fail_on_is_seen_beforehand(
+    every_shell: LocalHands, server: Server
+) -> None:
+    tls = fresh_tls(server)
+    check = ServedKey(server.psql, tls)
+    Path(tls.ca).unlink()  # made by the run
+    assert check.diff(await every_shell.look(check)) is None
+    Path(tls.key).chmod(0o640)
+    problem = check.diff(await every_shell.look(check))
+    assert isinstance(problem, Problem) and "must be 0600 of postgres" in problem.text
+
+
+async def test_what_it_could_not_mend_is_seen_beforehand(hands: LocalHands, server: Server) -> None:
+    settings = wanted(server, fresh_tls(server))
+    check = Unmendable(settings)
+    assert check.diff(await hands.look(check)) is None  # a change is not a problem
+    server.sql("alter system set ssl_cert_file = '/elsewhere.crt'")
+    problem = check.diff(await hands.look(check))
+    assert isinstance(problem, Problem) and "ALTER SYSTEM" in problem.text
 
 
 async def test_a_renewed_certificate_is_loaded(hands: LocalHands, server: Server) -> None:
