@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from k3s_tui.core.contract import Problem
@@ -12,24 +12,40 @@ from k3s_tui.hosts.transport import Transport
 from k3s_tui.pki import adopt
 from k3s_tui.pki.adopt import Kept, Unfit
 from k3s_tui.profile.model import Profile
-from k3s_tui.resources.postgres import listen, standing
+from k3s_tui.resources.postgres import listen, standing, taken
+from k3s_tui.resources.postgres.cluster import DATA_FOLDERS
 from k3s_tui.resources.postgres.psql import Psql
 from k3s_tui.resources.postgres.settings import SNAKEOIL
 from k3s_tui.resources.postgres.settings_script import Tls
-from k3s_tui.resources.postgres.standing import Standing
+from k3s_tui.resources.postgres.standing import Silent, Standing, Why
 
 OWN_CLUSTER = "k3s"
 """The name of a second cluster."""
 
-OFFER = (
-    'or leave that cluster to its users: cluster = "own" and port = 5433 in [datastore] make a'
-    " second one"
-)
+_OWN_FOLDERS = (f"/var/lib/postgresql/*/{OWN_CLUSTER}",)
+
+_SECOND = 'cluster = "own" and port = 5433 in [datastore] make a second one'
+_ANOTHER_HOST = "name another host as the datastore"
+
+_SILENT: dict[Why, tuple[str, str]] = {
+    "starting": ("its PostgreSQL is starting up", "try again once it takes connections"),
+    "unreachable": (
+        "its PostgreSQL runs in {where}, and has no Unix socket that the user postgres could reach",
+        "unix_socket_directories = '/run/postgresql' in its postgresql.conf, and a restart",
+    ),
+    "stopped": (
+        "nobody answers on port {port}, and there is a PostgreSQL of others in {where}: what it is"
+        " used for can be asked only while it runs",
+        "start it, or set datastore.port to the port that it has",
+    ),
+}
 
 _SECONDS = 60
 """How long a server that runs may take to say what it is used for."""
 
 _DECIDED_BY_OTHERS = frozenset({"ssl_min_protocol_version", "password_encryption"})
+_OF_EVERYBODY = frozenset({"password_encryption", "lc_messages"})
+"""What K3s's own role can have by itself, so that it stays for the others as it is."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +63,8 @@ class Adoption:
     def left(self) -> frozenset[str]:
         """Settings that stay as they are."""
         left = _DECIDED_BY_OTHERS & self.standing.said.keys()
+        if self.standing.databases:
+            left |= _OF_EVERYBODY
         return left | {"ssl_cert_file", "ssl_key_file"} if self.certificate else left
 
     def tls(self, ours: Tls) -> Tls:
@@ -66,7 +84,7 @@ class Adoption:
 
 
 async def look_at(transport: Transport, profile: Profile, given_ca: str) -> Adoption | None:
-    """What runs already on the datastore's host, at the profile's port.  Raises Lost.
+    """What is already on the datastore's host, at the profile's port.  Raises Lost.
 
     One that does not answer is no error here: it is told with what stops the other hosts.
     """
@@ -74,7 +92,9 @@ async def look_at(transport: Transport, profile: Profile, given_ca: str) -> Adop
     try:
         async with asyncio.timeout(_SECONDS):
             said = await transport.exec(
-                standing.look(Psql(port=wanted.port), wanted.database, wanted.user)
+                standing.look(
+                    Psql(port=wanted.port), wanted.database, wanted.user, data_folders(profile)
+                )
             )
     except TimeoutError:
         return _unanswered(profile, f"did not say within {_SECONDS} s what it is used for")
@@ -85,7 +105,16 @@ async def look_at(transport: Transport, profile: Profile, given_ca: str) -> Adop
         found = standing.parse(said.out)
     except (ValueError, KeyError, TypeError):
         return _unanswered(profile, "said something that is not understood")
+    if isinstance(found, Silent):
+        text, hint = _SILENT[found.why]
+        said_where = text.format(where=found.where, port=wanted.port)
+        return Adoption(Standing(found.where), unanswered=Problem(said_where, hint))
     return judged(profile, found, given_ca, datetime.now(UTC)) if found else None
+
+
+def data_folders(profile: Profile) -> tuple[str, ...]:
+    """Where the cluster that K3s is to use may lie: sh patterns."""
+    return _OWN_FOLDERS if profile.datastore.cluster == "own" else DATA_FOLDERS
 
 
 def _unanswered(profile: Profile, how: str) -> Adoption:
@@ -104,8 +133,10 @@ def judged(profile: Profile, found: Standing, given_ca: str, now: datetime) -> A
     return Adoption(found, certificate)
 
 
-def objection(profile: Profile, found: Adoption | None, given_ca: str) -> Problem | None:
-    """Why K3s must not use this PostgreSQL as it is."""
+def objection(
+    profile: Profile, found: Adoption | None, given_ca: str, second: bool = True
+) -> Problem | None:
+    """Why K3s must not use this PostgreSQL as it is.  `second`: it can have another one there."""
     wanted = profile.datastore
     if found is not None and found.unanswered is not None:
         return found.unanswered
@@ -124,31 +155,29 @@ def objection(profile: Profile, found: Adoption | None, given_ca: str) -> Proble
             "give datastore.port a port that nothing uses",
         )
     if isinstance(found.certificate, Unfit):
-        return _about_certificate(wanted.hostname, found.standing, found.certificate)
+        return _or_another(
+            _about_certificate(wanted.hostname, found.standing, found.certificate), second
+        )
     for name in ("ssl_crl_file", "ssl_crl_dir"):
         if there.said.get(name):
             return Problem(
                 f"it checks clients against a revocation list ({name} = {there.said[name]}), which"
                 " refuses every certificate of another CA without a list",
-                OFFER.removeprefix("or "),
+                _SECOND if second else _ANOTHER_HOST,
             )
     # Of an installed cluster that the profile now wants elsewhere, its servers say so themselves.
-    owns = [database for database in there.owns if database != there.ours.database]
-    if owns:
-        return Problem(
-            f"its role {wanted.user} owns {', '.join(owns)}: it is somebody else's, and would"
-            " get another password and be locked out",
-            f"name another role: datastore.user; {OFFER}",
-        )
-    if there.owner not in ("", wanted.user, "postgres", there.ours.role):
-        return Problem(
-            f"its database {wanted.database} belongs to {there.owner}",
-            f"name another database: datastore.database; {OFFER}",
-        )
-    return None
+    problem = taken.objection(there, wanted.database, wanted.user)
+    return _or_another(problem, second) if problem else None
 
 
-def restart(found: Adoption | None, addresses: tuple[str, ...], allowed: bool) -> Problem | None:
+def _or_another(problem: Problem, second: bool) -> Problem:
+    instead = f"leave that cluster to its users: {_SECOND}" if second else _ANOTHER_HOST
+    return replace(problem, hint=f"{problem.hint}; or {instead}")
+
+
+def restart(
+    found: Adoption | None, addresses: tuple[str, ...], allowed: bool, second: bool = True
+) -> Problem | None:
     """A restart that would end sessions of others: it is named, and wants to be allowed."""
     if found is None or listen.covers(found.standing.listening, addresses):
         return None
@@ -161,13 +190,14 @@ def restart(found: Adoption | None, addresses: tuple[str, ...], allowed: bool) -
     )
     if allowed:
         return Problem(told, "they were allowed to end", warning=True)
-    return Problem(told, f"k3s-tui apply --allow-restart, when they may end; {OFFER}")
+    problem = Problem(told, "k3s-tui apply --allow-restart, when they may end")
+    return _or_another(problem, second)
 
 
 def _about_certificate(hostname: str, there: Standing, unfit: Unfit) -> Problem:
     path = there.path("ssl_cert_file") or f"{there.data_directory}/server.crt"
     if unfit.why == "ca-unknown":
-        hint = f'give its CA\'s certificates: ca = "FILE.pem" in [datastore]; {OFFER}'
+        hint = 'give its CA\'s certificates: ca = "FILE.pem" in [datastore]'
     else:
-        hint = f"have its operator renew it for {hostname}; {OFFER}"
+        hint = f"have its operator renew it for {hostname}"
     return Problem(f"its certificate {path} {unfit.text}", hint)

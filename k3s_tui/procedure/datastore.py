@@ -9,7 +9,7 @@ from k3s_tui.core.contract import Step
 from k3s_tui.engine.graph import Steps
 from k3s_tui.families import Role as Purpose
 from k3s_tui.procedure import leaves
-from k3s_tui.procedure.adoption import OWN_CLUSTER
+from k3s_tui.procedure.adoption import OWN_CLUSTER, data_folders
 from k3s_tui.procedure.leaves import TLS
 from k3s_tui.procedure.site import Site, host
 from k3s_tui.resources.file import File
@@ -20,14 +20,20 @@ from k3s_tui.resources.postgres.database import Database
 from k3s_tui.resources.postgres.ownership import Ownership
 from k3s_tui.resources.postgres.psql import Psql
 from k3s_tui.resources.postgres.role import Role
+from k3s_tui.resources.postgres.served_key import ServedKey
 from k3s_tui.resources.postgres.settings import Settings
+from k3s_tui.resources.postgres.taken import Unseen
+from k3s_tui.resources.unmendable import Unmendable
 
 
 @dataclass(frozen=True)
 class Datastore:
-    """`ready` is what a server's login rests on."""
+    """`answered` is what a PostgreSQL has to have said before anything goes by it; `ready` is what
+    a server's login rests on.
+    """
 
     steps: Steps
+    answered: Steps
     ready: Steps
 
 
@@ -36,17 +42,17 @@ def chapter(site: Site) -> Datastore:
     name = site.profile.datastore_host
     here = host(name)
     family = site.family(name)
-    psql = Psql(port=wanted.port)
+    psql = site.psql
 
     running = _cluster(site, psql)
     adopted = site.adoption
-    tls = adopted.tls(TLS) if adopted else TLS
     ours = Ownership(psql, wanted.database, site.credentials.token)
     leaf = leaves.of_datastore(site, f"{family.postgres.user}:{family.postgres.user}")
     before = (
         *(leaves.preflight(name, leaf) if not site.kept else ()),
         Step(f"{name}/preflight/postgresql", here, SupportedVersion(running)),
         Step(f"{name}/preflight/ownership", here, ours),
+        *_standing(site, psql),
     )
     packages = Step(
         f"{name}/datastore/packages",
@@ -58,11 +64,16 @@ def chapter(site: Site) -> Datastore:
     # Asked again: a cluster that did not run had no answer before.  Nothing in it is touched until
     # it has one.
     still_ours = Step(f"{name}/datastore/ownership", here, ours, (cluster,), within=15)
+    answered: Steps = (cluster, still_ours)
+    if adopted is None:
+        folders = data_folders(site.profile)
+        unseen = Unseen(psql, wanted.database, wanted.user, folders)
+        answered += (Step(f"{name}/datastore/unseen", here, unseen, (cluster,), within=60),)
     role = Step(
         f"{name}/datastore/role",
         here,
         Role(psql, wanted.user, site.credentials.datastore_password),
-        (cluster, still_ours),
+        answered,
     )
     database = Step(
         f"{name}/datastore/database",
@@ -70,12 +81,14 @@ def chapter(site: Site) -> Datastore:
         Database(psql, wanted.database, wanted.user),
         (role, still_ours),
     )
+    # What stands in it goes by what PostgreSQL said, which it has to have done.
     ca = Step(
         f"{name}/datastore/ca",
         here,
         File(
             TLS.ca, adopted.client_cas(site.authority.ca_pem) if adopted else site.authority.ca_pem
         ),
+        answered,
     )
     # One that stays is renewed by those who made it.
     certificate = (
@@ -85,34 +98,79 @@ def chapter(site: Site) -> Datastore:
     settings: Step[Any] = Step(
         f"{name}/datastore/settings",
         here,
-        lambda seen: Settings(
+        lambda seen: _settings(
+            site,
             psql,
             config_file=seen[cluster].config_file,
             data_directory=seen[cluster].data_directory,
-            tls=tls,
-            addresses=("localhost", *site.addresses(name)),
-            restart=f"systemctl restart {seen[cluster].unit}",
-            inputs=f"{seen[certificate].fingerprint if certificate else ''} {seen[ca].digest}",
             unit=seen[cluster].unit,
-            leave=adopted.left if adopted else frozenset(),
-            unseen=adopted is None,
+            inputs=f"{seen[certificate].fingerprint if certificate else ''} {seen[ca].digest}",
         ),
-        (cluster, still_ours, ca, *issued),
+        (*answered, ca, *issued),
     )
     access: Step[Any] = Step(
         f"{name}/datastore/access",
         here,
-        lambda seen: Access(
-            psql,
-            hba_file=seen[cluster].hba_file,
-            database=wanted.database,
-            role=wanted.user,
-            servers=tuple(site.source(server, name) for server in site.profile.servers),
-        ),
+        lambda seen: _access(site, psql, seen[cluster].hba_file),
         (cluster, role, database, settings),
     )
-    own: Steps = (packages, cluster, still_ours, role, database, ca, *issued, settings, access)
-    return Datastore((*before, *own), ready=(role, database, still_ours, settings, access))
+    own: Steps = (packages, *answered, role, database, ca, *issued, settings, access)
+    ready = (role, database, still_ours, settings, access)
+    return Datastore((*before, *own), answered, ready)
+
+
+def _standing(site: Site, psql: Psql) -> Steps:
+    """What we could not mend in a PostgreSQL that runs already is seen before it is touched."""
+    if site.adoption is None or site.adoption.unanswered:
+        return ()
+    name = site.profile.datastore_host
+    there = site.adoption.standing
+    settings = _settings(
+        site, psql, config_file=there.config_file, data_directory=there.data_directory
+    )
+    access = _access(site, psql, there.hba_file)
+    steps: Steps = (
+        Step(f"{name}/preflight/settings", host(name), Unmendable(settings)),
+        Step(f"{name}/preflight/access", host(name), Unmendable(access)),
+    )
+    if site.kept:
+        key = ServedKey(psql, settings.tls)
+        steps += (Step(f"{name}/preflight/server-key", host(name), key),)
+    return steps
+
+
+def _settings(
+    site: Site,
+    psql: Psql,
+    *,
+    config_file: str,
+    data_directory: str,
+    unit: str = "",
+    inputs: str = "",
+) -> Settings:
+    adopted = site.adoption
+    return Settings(
+        psql,
+        config_file=config_file,
+        data_directory=data_directory,
+        tls=adopted.tls(TLS) if adopted else TLS,
+        addresses=site.addresses(site.profile.datastore_host),
+        restart=f"systemctl restart {unit}",
+        inputs=inputs,
+        unit=unit,
+        leave=adopted.left if adopted else frozenset(),
+    )
+
+
+def _access(site: Site, psql: Psql, hba_file: str) -> Access:
+    wanted, name = site.profile.datastore, site.profile.datastore_host
+    return Access(
+        psql,
+        hba_file=hba_file,
+        database=wanted.database,
+        role=wanted.user,
+        servers=tuple(site.source(server, name) for server in site.profile.servers),
+    )
 
 
 def _cluster(site: Site, psql: Psql) -> Cluster:
@@ -124,7 +182,7 @@ def _cluster(site: Site, psql: Psql) -> Cluster:
         psql,
         arguments + layout.second,
         arguments + layout.second_unit,
-        data_folders=(f"/var/lib/postgresql/*/{OWN_CLUSTER}",),
+        data_folders=data_folders(site.profile),
     )
 
 

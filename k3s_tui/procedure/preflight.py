@@ -338,18 +338,25 @@ def datastore_port(site: Site, name: str) -> Problem | None:
 
 
 def adopted(site: Site, name: str) -> Problem | None:
-    wanted = site.profile.datastore
-    if wanted.cluster == "own" and not site.family(name).postgres.second:
+    if site.profile.datastore.cluster == "own" and not site.family(name).postgres.second:
         return stop(
             "k3s-tui makes a second PostgreSQL cluster on Debian and its descendants only",
             "name another host as the datastore, or make one by hand and use it with"
             ' mode = "existing"',
         )
-    return adoption.objection(site.profile, site.adoption, site.database_files.ca_pem)
+    given = site.database_files.ca_pem
+    return adoption.objection(site.profile, site.adoption, given, _second(site, name))
 
 
 def restart(site: Site, name: str) -> Problem | None:
-    return adoption.restart(site.adoption, site.addresses(name), site.allow_restart)
+    addresses, second = site.addresses(name), _second(site, name)
+    return adoption.restart(site.adoption, addresses, site.allow_restart, second)
+
+
+def _second(site: Site, name: str) -> bool:
+    """Whether K3s could have a cluster beside this one."""
+    own = site.profile.datastore.cluster == "own"
+    return not own and bool(site.family(name).postgres.second)
 
 
 def balancer_port(site: Site, name: str) -> Problem | None:

@@ -67,6 +67,7 @@ def managed_client(
         f"{name}/servers/datastore-ca",
         here,
         File(FILES.ca, site.datastore_ca, folder_mode="0700"),
+        database.answered,
     )
     certificate = Step(
         f"{name}/servers/certificate",

@@ -21,6 +21,7 @@ from k3s_tui.profile.model import Profile
 from k3s_tui.resources.given_certificate import Leaf
 from k3s_tui.resources.k3s.cluster_ca import PATH as CLUSTER_CA
 from k3s_tui.resources.k3s.service import MARK
+from k3s_tui.resources.postgres.psql import Psql
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,12 @@ class Site:
     def datastore_ca(self) -> str:
         """The CA (PEM) by which servers know PostgreSQL: ours, unless it has a certificate."""
         return self.kept.ca_pem if self.kept else self.authority.ca_pem
+
+    @property
+    def psql(self) -> Psql:
+        """The way to PostgreSQL on its own host."""
+        socket = self.adoption.standing.socket if self.adoption else ""
+        return Psql(self.profile.datastore.port, socket)
 
     @property
     def has_hosts_entry(self) -> bool:

@@ -16,7 +16,6 @@ from k3s_tui.resources import nginx
 from k3s_tui.resources.balance import EveryServerAnswers
 from k3s_tui.resources.k3s.nodes import NodeReady
 from k3s_tui.resources.postgres.proof import DsnProof, Refusal, Unproved
-from k3s_tui.resources.postgres.psql import Psql
 from k3s_tui.resources.postgres.sessions import Sessions
 from k3s_tui.resources.reached import RegistrationAnswers, ServerIsReached
 
@@ -96,7 +95,7 @@ def _sessions(site: Site) -> Step[Any]:
     return Step(
         f"{name}/verification/tls-sessions",
         host(name),
-        Sessions(Psql(port=wanted.port), wanted.database, sources),
+        Sessions(site.psql, wanted.database, sources),
         within=WITHIN,
     )
 

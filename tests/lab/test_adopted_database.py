@@ -122,6 +122,39 @@ def test_a_role_that_is_somebody_elses(product: Product) -> None:
     theirs.sql(product.lab, "drop database ledger;\ndrop role k3s")
 
 
+def test_a_role_that_others_use(product: Product) -> None:
+    """As the K3s of others has it, whose database was made with `grant all`."""
+    theirs.sql(
+        product.lab,
+        "create role k3s login;\ncreate database kubernetes;\n"
+        "grant all on database kubernetes to k3s",
+    )
+    stops(product, "role k3s owns or was granted something in database kubernetes")
+    theirs.sql(product.lab, "drop database kubernetes;\ndrop role k3s")
+
+
+def test_a_database_with_a_tenant(product: Product) -> None:
+    """`postgres` owns it, as it owns one that was made for K3s beforehand."""
+    theirs.sql(product.lab, "create database k3s;\n\\c k3s\ncreate table invoice ()")
+    stops(product, "database k3s holds what K3s has not made: public.invoice")
+    theirs.sql(product.lab, "drop database k3s")
+
+
+def test_what_no_run_could_mend(product: Product) -> None:
+    """Seen before anything is touched, not in the middle."""
+    datastore(product, ca="site-ca.crt")
+    theirs.sql(product.lab, "alter system set ssl_ca_file = ''")
+    stops(product, "ALTER SYSTEM has set ssl_ca_file", "postgres/preflight/settings")
+    theirs.sql(product.lab, "alter system reset ssl_ca_file")
+    host = product.lab.host("postgres")
+    host.sh(f"cp -p {CONF}/pg_hba.conf /root/hba; echo 'host nonsense' >>{CONF}/pg_hba.conf")
+    stops(product, "postgres/preflight/access", "PostgreSQL ignores the whole file")
+    host.sh(f"cat /root/hba >{CONF}/pg_hba.conf")
+    host.sh(f"chmod 0644 {CONF}/server.key")
+    stops(product, "postgres/preflight/server-key", "must be 0600 of postgres")
+    host.sh(f"chmod 0600 {CONF}/server.key")
+
+
 def test_a_restart_under_sessions_wants_to_be_allowed(product: Product) -> None:
     datastore(product, ca="site-ca.crt")
     with connected(product):
@@ -173,14 +206,42 @@ def test_a_second_cluster_beside_it(product: Product) -> None:
     assert again.status == 0 and not again.steps("changed"), again
 
 
+CATALOG = """
+select rolname, rolpassword, rolsuper, rolcanlogin, rolcreatedb, rolcreaterole, rolconfig
+    from pg_authid join pg_roles using (oid, rolname, rolsuper, rolcanlogin, rolcreatedb,
+    rolcreaterole) where rolname <> 'k3s' order by 1;
+select datname, pg_get_userbyid(datdba), datacl from pg_database where datname <> 'k3s' order by 1;
+select member::regrole, roleid::regrole from pg_auth_members order by 1, 2;
+\\c wiki
+select relname, pg_get_userbyid(relowner), relacl from pg_class
+    where relnamespace = 'public'::regnamespace order by 1;
+"""
+
+
+def settings(lab: Lab) -> dict[str, str]:
+    told = theirs.sql(lab, "select name, setting from pg_settings order by 1")
+    return dict(line.partition("|")[::2] for line in told.splitlines() if "|" in line)
+
+
 def test_it_becomes_a_clusters_datastore_and_stays_theirs(product: Product) -> None:
+    """Restarted under one of their sessions, which was allowed to end."""
     datastore(product, ca="site-ca.crt")
     host = product.lab.host("postgres")
     before = snapshot(product.lab)
     rules = host.sh(f"cat {CONF}/pg_hba.conf")
-    done = product.apply()
-    assert done.status == 0, done
+    known, said = theirs.sql(product.lab, CATALOG), settings(product.lab)
+    started = theirs.sql(product.lab, "select pg_postmaster_start_time()")
+    with connected(product) as sessions:
+        done = product.apply("--allow-restart")
+        assert done.status == 0, done
+        assert sessions() == 0
+    (line,) = done.of("planned", step="postgres/preflight/restart")
+    assert "1 session of shop from 127.0.0.1 in database wiki" in line["warning"], line
+    assert theirs.sql(product.lab, "select pg_postmaster_start_time()") != started
     assert theirs.clients_say(product.lab) == KEPT
+    assert theirs.sql(product.lab, CATALOG) == known
+    now = settings(product.lab)
+    assert {name for name in now if now[name] != said[name]} == {"listen_addresses", "ssl_ca_file"}
     changed = [name for name in changes(before, snapshot(product.lab)) if f":{CONF}/" in name]
     assert {name.rpartition("/")[2] for name in changed} == {
         "90-k3s-tui.conf",
@@ -204,3 +265,18 @@ def test_it_becomes_a_clusters_datastore_and_stays_theirs(product: Product) -> N
         again = product.apply()
     assert again.status == 0, again
     assert not again.steps("changed"), again
+
+
+def test_while_it_stands_still_nothing_is_overwritten(product: Product) -> None:
+    """Nobody could say that it is theirs: their clients' CA would be gone from the bundle."""
+    host = product.lab.host("postgres")
+    host.sh("systemctl stop postgresql@15-main")
+    before = files(product.lab)
+    done = product.apply()
+    assert done.status == 5, done
+    assert "a PostgreSQL of others in /var/lib/postgresql/15/main" in done.err, done
+    assert not [at for at in changes(before, files(product.lab)) if "k3s-tui/" in at], done
+    host.sh("systemctl start postgresql@15-main")
+    until(lambda: theirs.clients_say(product.lab) == KEPT)
+    again = product.apply()
+    assert again.status == 0, again

@@ -112,13 +112,8 @@ class Cluster:
         return Probe(script, _parse)
 
     def diff(self, now: ClusterState) -> Change[ClusterState] | Problem | None:
-        if problem := too_old(now):
+        if problem := too_old(now) or standby(now):
             return problem
-        if now.running and now.standby:
-            return Problem(
-                "this PostgreSQL is a standby, which takes no writes",
-                "name the primary as the datastore, or promote this one: pg_ctl promote",
-            )
         wrong = []
         if not now.running and not now.on_disk and self.initdb:
             wrong.append("make a PostgreSQL cluster")
@@ -152,7 +147,7 @@ class Cluster:
 
 @dataclass(frozen=True)
 class SupportedVersion:
-    """A preflight check: no PostgreSQL that is too old is there already."""
+    """A preflight check: what is there already is no PostgreSQL too old, and no standby."""
 
     cluster: Cluster
 
@@ -160,7 +155,16 @@ class SupportedVersion:
         return self.cluster.probe()
 
     def diff(self, now: ClusterState) -> Change[ClusterState] | Problem | None:
-        return too_old(now)
+        return too_old(now) or standby(now)
+
+
+def standby(now: ClusterState) -> Problem | None:
+    if not (now.running and now.standby):
+        return None
+    return Problem(
+        "this PostgreSQL is a standby, which takes no writes",
+        "name the primary as the datastore, or promote this one: pg_ctl promote",
+    )
 
 
 def too_old(now: ClusterState) -> Problem | None:

@@ -6,11 +6,14 @@ the answer is the same before the first run and after every later one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal, cast, get_args
 
+from k3s_tui.hosts.sanitize import sanitize
 from k3s_tui.hosts.script import quote
 from k3s_tui.resources.postgres.access import BEGIN, END, NOBODY, Reserved, reserved
+from k3s_tui.resources.postgres.cluster import DATA_FOLDERS
 from k3s_tui.resources.postgres.psql import AS_POSTGRES, Psql, answer, fields
 from k3s_tui.resources.postgres.psql import field as field_line
 from k3s_tui.resources.postgres.settings import DROP_IN
@@ -27,10 +30,17 @@ NAMES = (
     "password_encryption",
 )
 
-# `said` are settings that stand in a file or on the command line; `serving` what holds now.
+_START_SECONDS = 20
+"""How long a server that is starting up is waited for."""
+
+# `said` are settings that stand in a file or on the command line.
+# What a role owns or may use, in every database, is in pg_shdepend: of which databases it is, or
+# none of them (a tablespace).
 _LOOK = """
 select json_build_object(
     'data_directory', current_setting('data_directory'),
+    'config_file', current_setting('config_file'),
+    'hba_file', current_setting('hba_file'),
     'listening', current_setting('listen_addresses'),
     'said', (select coalesce(json_object_agg(name, setting order by seqno), '{}') from (
         select f.name, f.setting, f.seqno from pg_file_settings f
@@ -44,6 +54,20 @@ select json_build_object(
     'owns', (select coalesce(json_agg(datname order by datname), '[]') from pg_database
         where pg_get_userbyid(datdba) = :'role' and datname <> :'ours'),
     'owner', (select pg_get_userbyid(datdba) from pg_database where datname = :'ours'),
+    'uses', (select coalesce(json_agg(distinct coalesce(at.datname, '')), '[]')
+        from pg_shdepend d join pg_roles r on r.oid = d.refobjid and r.rolname = :'role'
+        left join pg_database at on at.oid = case
+            when d.classid = 'pg_database'::regclass then d.objid else d.dbid end
+        where d.refclassid = 'pg_authid'::regclass),
+    'related', (select coalesce(json_agg(distinct other.rolname), '[]')
+        from pg_auth_members m join pg_roles r on r.rolname = :'role'
+        join pg_roles other on other.oid = case r.oid when m.member then m.roleid else m.member end
+        where r.oid = m.member or (r.oid = m.roleid and not m.admin_option)),
+    'powers', (select coalesce(json_agg(power), '[]') from pg_roles, unnest(array[
+            case when rolsuper then 'SUPERUSER' end, case when rolcreaterole then 'CREATEROLE' end,
+            case when rolreplication then 'REPLICATION' end,
+            case when rolbypassrls then 'BYPASSRLS' end]) power
+        where rolname = :'role' and power is not null),
     'sessions', (select coalesce(json_agg(json_build_array(datname, usename, client, many)
             order by datname, usename, client), '[]') from (
         select coalesce(datname, 'replication') as datname, coalesce(usename, '') as usename,
@@ -52,6 +76,28 @@ select json_build_object(
         where backend_type in ('client backend', 'walsender') and pid <> pg_backend_pid()
             and (datname, usename) is distinct from (:'ours'::name, :'role'::name)
         group by 1, 2, 3) others));
+"""
+
+# In the database of our name: what kine did not make, and no extension either.
+_TENANTS = """
+with here as (select oid, nspname, pg_get_userbyid(nspowner) as owner from pg_namespace
+    where nspname !~ '^pg_' and nspname <> 'information_schema'),
+packed as (select classid, objid from pg_depend where deptype = 'e'),
+found as (
+    select nspname || '.' || relname as name from pg_class c join here on here.oid = relnamespace
+    where relkind in ('r', 'v', 'm', 'f', 'p', 'S') and (nspname, relname) <> ('public', 'kine')
+        and ('pg_class'::regclass, c.oid) not in (select * from packed)
+        and not exists (select from pg_depend d where relkind = 'S' and d.objid = c.oid
+            and d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass
+            and d.deptype in ('a', 'i'))
+    union select nspname || '.' || proname || '()' from pg_proc p join here
+        on here.oid = pronamespace
+    where ('pg_proc'::regclass, p.oid) not in (select * from packed)
+    union select 'schema ' || nspname from here
+    where nspname <> 'public' and owner <> :'role'
+        and ('pg_namespace'::regclass, oid) not in (select * from packed)
+    union select 'large objects' where exists (select from pg_largeobject_metadata))
+select coalesce(json_agg(name), '[]') from (select name from found order by name limit 4) first;
 """
 
 
@@ -76,9 +122,17 @@ class Standing:
 
     `databases` are all but ours; `owns` are those of them that belong to our role, and `owner` is
     whose our database is, '' without one.  `ours` are the names that an earlier run gave K3s.
+
+    `uses` are the databases in which our role owns or was granted anything, '' for what is in none;
+    `related` the roles that it is a member of, or that are members of it; `powers` what it may do
+    beyond logging in.  `tenants` are up to four things in our database that K3s has not made.
+    `socket` is the folder of the Unix socket, where that is not psql's default.
     """
 
     data_directory: str
+    config_file: str = ""
+    hba_file: str = ""
+    socket: str = ""
     listening: str = "localhost"
     said: Mapping[str, str] = field(default_factory=dict)
     certificate_pem: str = ""
@@ -86,6 +140,10 @@ class Standing:
     databases: tuple[str, ...] = ()
     owns: tuple[str, ...] = ()
     owner: str = ""
+    uses: tuple[str, ...] = ()
+    related: tuple[str, ...] = ()
+    powers: tuple[str, ...] = ()
+    tenants: tuple[str, ...] = ()
     sessions: tuple[ForeignSession, ...] = ()
     ours: Reserved = NOBODY
 
@@ -101,18 +159,117 @@ class Standing:
         return self.said.get("ssl", "off").lower() in ("on", "true", "yes", "1")
 
 
-def look(psql: Psql, database: str, role: str) -> str:
-    """sh that asks; its output is for `parse`.  It fails when a server runs and does not answer."""
+Why = Literal["starting", "unreachable", "stopped"]
+
+
+@dataclass(frozen=True)
+class Silent:
+    """One that is there and could not be asked.
+
+    `where` is its data folder, '' where nobody knows it.
+    """
+
+    why: Why
+    where: str = ""
+
+
+def look(psql: Psql, database: str, role: str, data_folders: tuple[str, ...] = DATA_FOLDERS) -> str:
+    """sh that asks; its output is for `parse`.  It fails when a server runs and does not answer.
+
+    `data_folders` are sh patterns: where a cluster would lie that does not run.
+    """
     ask = psql.run(_LOOK, names=",".join(NAMES), drop_in=DROP_IN, ours=database, role=role)
-    return f"""{AS_POSTGRES}
-command -v pg_isready >/dev/null 2>&1 && {psql.ready()} || exit 0
+    known = psql.run("select 'known' from pg_database where datname = :'name';", name=database)
+    tenants = psql.run(_TENANTS, database=database, role=role)
+    return f"""{AS_POSTGRES}{_find(psql.port)}{_silent(data_folders)}
+socket='' where=''
+if command -v pg_isready >/dev/null 2>&1; then {psql.ready()}; ready=$?; else ready=2; fi
+if [ "$ready" = 2 ] && find_socket; then
+    if {psql.ready()}; then ready=0 socket=''
+    else
+        case $socket in
+            '') silent unreachable ;;
+            @*) ;;
+            *) [ -S "$socket/.s.PGSQL.{psql.port}" ] || silent unreachable ;;
+        esac
+        PGHOST=$socket; export PGHOST
+        {psql.ready()}; ready=$?
+    fi
+fi
+# After a run that was killed while packages came in, it may be in the middle of its first start.
+if [ "$ready" = 1 ] && {psql.await_ready(_START_SECONDS)}; then ready=0; fi
+case $ready in
+    0) ;;
+    1) silent starting ;;
+    *) where=$(left_by_others); if [ -n "$where" ]; then silent stopped; fi; exit 0 ;;
+esac
 answer=$({ask}) || exit 1
 rules=$({psql.run("show hba_file;")})
+tenants='[]'
+if [ -n "$({known})" ]; then tenants=$({tenants}) || exit 1; fi
 {_files(psql)}
 {field_line("answer", 'printf %s "$answer"')}
+{field_line("tenants", 'printf %s "$tenants"')}
+{field_line("socket", 'printf %s "$socket"')}
 {field_line("certificate", "file_of ssl_cert_file server.crt")}
 {field_line("ca", "file_of ssl_ca_file ''")}
 {field_line("block", f'sed -n {quote(f"/^{BEGIN}$/,/^{END}$/p")} "$rules"')}
+"""
+
+
+def _find(port: int) -> str:
+    """Defines `find_socket`: where the server listens whose socket is not where psql looks.
+
+    Every process of a server works in its data folder, and its lock file there says port and
+    socket, and at last that it is ready.  One in a container with a network of its own has other
+    ports.
+    """
+    return f"""\
+find_socket() {{
+    for at in /proc/[0-9]*; do
+        lock=$at/cwd/postmaster.pid
+        [ -r "$lock" ] && [ "$(sed -n 4p "$lock")" = {port} ] || continue
+        [ "$(readlink "$at/ns/net")" = "$(readlink /proc/self/ns/net)" ] || continue
+        left={_START_SECONDS}
+        until [ "$left" -le 0 ]; do
+            case $(sed -n 8p "$lock") in ready* | standby*) break ;; esac
+            left=$((left - 1)); sleep 1
+        done
+        socket=$(sed -n 5p "$lock") where=$(sed -n 2p "$lock")
+        return 0
+    done
+    return 1
+}}
+"""
+
+
+def _silent(data_folders: tuple[str, ...]) -> str:
+    """Defines `silent`, which says so and ends; and `left_by_others`, which prints the folder of a
+    cluster that does not run and has databases, or a certificate, that we have not made.
+
+    The databases that initdb makes have numbers below 16384.  Where our block is, one is K3s's.
+    """
+    return f"""\
+silent() {{
+    {field_line("silent", 'echo "$1"')}
+    {field_line("where", 'printf %s "$where"')}
+    exit 0
+}}
+left_by_others() {{
+    for folder in {" ".join(data_folders)}; do
+        [ -s "$folder/PG_VERSION" ] || continue
+        conf=$folder
+        [ -e "$conf/postgresql.conf" ] || conf=/etc/postgresql/${{folder#/var/lib/postgresql/}}
+        many=0
+        for base in "$folder"/base/[0-9]* "$folder"/pg_tblspc/*/PG_*/[0-9]*; do
+            if [ -d "$base" ] && [ "${{base##*/}}" -ge 16384 ]; then many=$((many + 1)); fi
+        done
+        if grep -qx {quote(BEGIN)} "$conf/pg_hba.conf" 2>/dev/null; then many=$((many - 1)); fi
+        if [ "$many" -gt 0 ]; then echo "$folder"; return; fi
+        if [ -e "$conf/{DROP_IN}" ] && ! grep -q '^ssl_cert_file' "$conf/{DROP_IN}"
+        then echo "$folder"; return; fi
+    done
+}}
 """
 
 
@@ -142,24 +299,44 @@ file_of() {{
 }}"""
 
 
-def parse(out: bytes) -> Standing | None:
-    """What `look` said; None when no PostgreSQL runs.
+def parse(out: bytes) -> Standing | Silent | None:
+    """What `look` said; None when no PostgreSQL runs, and none of others is there.
 
     Raises ValueError, KeyError or TypeError for what `look` cannot have said.
     """
-    said = fields(out)
-    found = answer(said.get("answer", b""))
+    said = {name: value.decode("utf-8", "replace") for name, value in fields(out).items()}
+    if "silent" in said:
+        why = said["silent"].strip()
+        if why not in get_args(Why):
+            raise ValueError(why)
+        return Silent(cast(Why, why), sanitize(said.get("where", "")))
+    found = answer(said.get("answer", "").encode())
     if found is None:
         return None
     return Standing(
         data_directory=found["data_directory"],
+        config_file=found["config_file"],
+        hba_file=found["hba_file"],
+        socket=said.get("socket", ""),
         listening=found["listening"],
         said=found["said"],
-        certificate_pem=said.get("certificate", b"").decode("ascii", "replace"),
-        ca_pem=said.get("ca", b"").decode("ascii", "replace"),
-        databases=tuple(found["databases"]),
-        owns=tuple(found["owns"]),
-        owner=found["owner"] or "",
-        sessions=tuple(ForeignSession(*session) for session in found["sessions"]),
-        ours=reserved(said.get("block", b"").decode("utf-8", "replace")),
+        certificate_pem=said.get("certificate", ""),
+        ca_pem=said.get("ca", ""),
+        databases=_names(found["databases"]),
+        owns=_names(found["owns"]),
+        owner=sanitize(found["owner"] or ""),
+        uses=_names(found["uses"]),
+        related=_names(found["related"]),
+        powers=_names(found["powers"]),
+        tenants=_names(answer(said.get("tenants", "").encode()) or ()),
+        sessions=tuple(
+            ForeignSession(sanitize(database), sanitize(role), client, count)
+            for database, role, client, count in found["sessions"]
+        ),
+        ours=reserved(said.get("block", "")),
     )
+
+
+def _names(found: Iterable[str]) -> tuple[str, ...]:
+    """Names that others gave, harmless to show; those that K3s may have are as they were."""
+    return tuple(map(sanitize, found))

@@ -21,6 +21,7 @@ from tests.unit.procedure.sites import HOW_TO, changed
 
 DEBIAN = Standing("/var/lib/postgresql/15/main", said={"ssl": "on", "ssl_cert_file": SNAKEOIL})
 SESSION = ForeignSession("wiki", "shop", "10.0.0.9", 2)
+THEIR_K3S = ForeignSession("kubernetes", "k3s", "10.0.0.9", 2)
 
 
 def said(**settings: str) -> Standing:
@@ -33,6 +34,16 @@ def said(**settings: str) -> Standing:
         (Adoption(said(ssl_crl_file="list.crl")), "ssl_crl_file = list.crl", 'cluster = "own"'),
         (Adoption(replace(DEBIAN, owns=("ledger",))), "owns ledger", "datastore.user"),
         (Adoption(replace(DEBIAN, owner="app")), "belongs to app", "datastore.database"),
+        (Adoption(replace(DEBIAN, uses=("ledger",))), "in database ledger", "datastore.user"),
+        (Adoption(replace(DEBIAN, uses=("",))), "in the whole cluster", "datastore.user"),
+        (Adoption(replace(DEBIAN, related=("app",))), "has members: app", "datastore.user"),
+        (Adoption(replace(DEBIAN, powers=("SUPERUSER",))), "SUPERUSER", "datastore.user"),
+        (Adoption(replace(DEBIAN, sessions=(THEIR_K3S,))), "2 sessions of k3s", "datastore.user"),
+        (
+            Adoption(replace(DEBIAN, owner="postgres", tenants=("public.invoice",))),
+            "holds what K3s has not made: public.invoice",
+            "datastore.database",
+        ),
         (Adoption(DEBIAN, Unfit("ca-unknown", "was signed by CN=x")), "CN=x", "ca = "),
         (Adoption(DEBIAN, Unfit("self-signed", "is signed by itself")), "by itself", "renew"),
     ],
@@ -48,6 +59,26 @@ def test_a_debian_as_it_comes_is_no_obstacle(owner: str) -> None:
     found = replace(DEBIAN, owner=owner, databases=("wiki",))
     assert adoption.objection(HOW_TO, Adoption(found), "") is None
     assert adoption.judged(HOW_TO, found, "", datetime.now(UTC)).certificate is None
+
+
+def test_a_second_cluster_is_offered_where_there_can_be_one() -> None:
+    found = Adoption(replace(DEBIAN, owner="app", sessions=(SESSION,)))
+    for problem in (
+        adoption.objection(HOW_TO, found, "", second=False),
+        adoption.restart(found, ("10.0.0.1",), False, second=False),
+    ):
+        assert problem is not None and "name another host" in problem.hint
+        assert 'cluster = "own"' not in problem.hint
+
+
+def test_once_our_block_stands_its_names_are_ours() -> None:
+    """Whatever an administrator did with them later."""
+    drifted = replace(
+        DEBIAN, owner="postgres", tenants=("public.page",), uses=("wiki",), related=("app",)
+    )
+    assert adoption.objection(HOW_TO, Adoption(drifted), "") is not None
+    ours = replace(drifted, ours=Reserved("k3s", "k3s"))
+    assert adoption.objection(HOW_TO, Adoption(ours), "") is None
 
 
 def test_an_earlier_run_of_ours_is_nobody_else() -> None:
@@ -71,6 +102,10 @@ def test_an_earlier_run_of_ours_is_nobody_else() -> None:
         ("echo answer=x", "not understood"),
         (field("answer", "echo '[]'"), "not understood"),
         (field("answer", """echo '{"listening": 1}'"""), "not understood"),
+        (field("silent", "echo starting"), "is starting up"),
+        (field("silent", "echo new"), "not understood"),
+        (f"{field('silent', 'echo stopped')}; {field('where', 'printf /data')}", "others in /data"),
+        (f"{field('silent', 'echo unreachable')}; {field('where', 'printf /d')}", "runs in /d"),
     ],
 )
 async def test_one_that_does_not_answer_is_told(
@@ -130,4 +165,6 @@ def test_what_others_decided_stays() -> None:
         "/etc/site.key",
         TLS.ca,
     )
+    shared = Adoption(replace(DEBIAN, databases=("wiki",)))
+    assert shared.left == {"password_encryption", "lc_messages"}
     assert Adoption(DEBIAN).left == frozenset() and Adoption(DEBIAN).tls(TLS) == TLS

@@ -422,7 +422,7 @@ def test_node_ips_are_what_the_hosts_use_among_themselves() -> None:
 
     settings = checks[f"{DATASTORE}/datastore/settings"]
     assert isinstance(settings, Settings)
-    assert settings.addresses == ("localhost", "192.168.7.9")
+    assert settings.addresses == ("192.168.7.9",)
 
     assert "node-ip: 192.168.7.1\n" in config_of(written, f"{S1}/servers/k3s")
     assert "node-ip: 192.168.7.3\n" in config_of(written, f"{AGENT}/agents/k3s")
