@@ -25,7 +25,6 @@ from k3s_tui.resources.k3s.unchanged import SameDatastore, SameNode
 from k3s_tui.resources.mysql.proof import MysqlProof
 from k3s_tui.resources.postgres.elsewhere import ElsewhereProof
 from k3s_tui.resources.postgres.ownership import Ownership
-from k3s_tui.resources.postgres.psql import Psql
 
 
 def steps(site: Site) -> Steps:
@@ -42,7 +41,7 @@ def holds_cluster(site: Site, id: str, needs: Steps = ()) -> Steps:
     facts = site.facts[name]
     answers = any(listener.port == wanted.port for listener in facts.listening)
     check = HoldsCluster(
-        Ownership(Psql(port=wanted.port), wanted.database, site.credentials.token),
+        Ownership(site.psql, wanted.database, site.credentials.token),
         site.founded,
         surely=bool(needs) or answers or "psql" not in facts.commands,
     )
