@@ -47,7 +47,14 @@ def nodes(*items: object) -> bytes:
 
 
 def role(verifier: object) -> bytes:
-    state = {"login": True, "system": False, "powers": [], "limited": False, "verifier": verifier}
+    state = {
+        "login": True,
+        "system": False,
+        "powers": [],
+        "limited": False,
+        "messages": True,
+        "verifier": verifier,
+    }
     return json.dumps(state).encode()
 
 
