@@ -68,7 +68,7 @@ def chapter(site: Site) -> Datastore:
     if adopted is None:
         folders = data_folders(site.profile)
         unseen = Unseen(psql, wanted.database, wanted.user, folders)
-        answered += (Step(f"{name}/datastore/unseen", here, unseen, (cluster,), within=60),)
+        answered += (Step(f"{name}/datastore/unseen", here, unseen, (cluster,), within=15),)
     role = Step(
         f"{name}/datastore/role",
         here,

@@ -15,7 +15,9 @@ from k3s_tui.core.contract import LAPTOP, Check, Step
 from k3s_tui.core.secret import Secret
 from k3s_tui.engine.graph import Steps, ordered
 from k3s_tui.engine.plan import States, build
+from k3s_tui.pki.adopt import Kept
 from k3s_tui.procedure import cluster
+from k3s_tui.procedure.adoption import Adoption
 from k3s_tui.procedure.site import Site
 from k3s_tui.profile.model import HostEntry, Profile
 from k3s_tui.resources.block import Block
@@ -26,9 +28,12 @@ from k3s_tui.resources.k3s.nodes import NodeReady
 from k3s_tui.resources.k3s.service import K3sService
 from k3s_tui.resources.postgres.access import Access
 from k3s_tui.resources.postgres.cluster import ClusterState
+from k3s_tui.resources.postgres.served_key import ServedKey
 from k3s_tui.resources.postgres.settings import Settings
+from k3s_tui.resources.postgres.standing import Standing
 from k3s_tui.resources.published import PublishedSum
 from k3s_tui.resources.service import Service, ServiceState
+from k3s_tui.resources.unmendable import Unmendable
 from tests.unit.k3s.kubeconfigs import kubeconfig
 from tests.unit.procedure.sites import CANARY, HOW_TO, changed, site, with_host, with_node_ip
 
@@ -248,16 +253,48 @@ def test_agents_do_not_wait_for_each_other() -> None:
     assert not [s for s in written.rests_on("k3s-agent-2/agents/k3s") if s.startswith(f"{AGENT}/")]
 
 
-@pytest.mark.parametrize("what", ["role", "database", "settings", "access"])
-def test_nothing_of_a_datastore_is_touched_before_it_is_ours(what: str) -> None:
+@pytest.mark.parametrize(
+    "step",
+    [
+        *(f"{DATASTORE}/datastore/{what}" for what in ("role", "database", "settings", "access")),
+        # What PostgreSQL did not say, because it did not run, would be missing in these.
+        f"{DATASTORE}/datastore/ca",
+        f"{S1}/servers/datastore-ca",
+    ],
+)
+@pytest.mark.parametrize("what", ["ownership", "unseen"])
+def test_nothing_of_a_datastore_is_touched_before_it_is_ours(step: str, what: str) -> None:
     """One that was stopped says only once it runs that it is somebody else's."""
     written = Written(site())
-    ownership = f"{DATASTORE}/datastore/ownership"
-    assert ownership in written.rests_on(f"{DATASTORE}/datastore/{what}")
+    asked = f"{DATASTORE}/datastore/{what}"
+    assert asked in written.rests_on(step)
     before = {f"{DATASTORE}/datastore/cluster", f"{DATASTORE}/datastore/packages"}
-    assert written.rests_on(ownership) == before
+    assert written.rests_on(asked) == before
     # Waiting mends nothing here.
-    assert written[ownership].within <= 15
+    assert written[asked].within <= 15
+
+
+def test_of_one_that_serves_others_all_is_seen_before_anything_is_touched() -> None:
+    data = "/var/lib/postgresql/15/main"
+    there = Standing(data, "/etc/pg/postgresql.conf", "/etc/pg/pg_hba.conf", socket="/run/theirs")
+    kept = Adoption(dataclasses.replace(there, databases=("wiki",)), Kept("CA"))
+    written = Written(dataclasses.replace(site(), adoption=kept))
+    checks = {
+        what: written[f"{DATASTORE}/preflight/{what}"]
+        for what in ("settings", "access", "server-key")
+    }
+    assert not any(step.needs for step in checks.values())
+    settings, access, key = (
+        ensure.check if isinstance(ensure, Unmendable) else ensure
+        for ensure in (step.ensure for step in checks.values())
+    )
+    assert isinstance(settings, Settings) and settings.config_file == there.config_file
+    assert isinstance(access, Access) and access.hba_file == there.hba_file
+    assert isinstance(key, ServedKey) and key.tls.certificate == f"{data}/server.crt"
+    assert {found.psql.socket for found in (settings, access, key)} == {"/run/theirs"}
+    assert f"{DATASTORE}/datastore/unseen" not in written.by_id  # it has been seen
+    without = Written(dataclasses.replace(site(), adoption=Adoption(there)))
+    assert f"{DATASTORE}/preflight/server-key" not in without.by_id
 
 
 def test_rules_of_access_come_last_on_the_datastore() -> None:

@@ -608,3 +608,9 @@ def test_postgresql_that_is_there(state: ClusterState, expected: Verdict) -> Non
     assert found is None or isinstance(found, Problem)
     assert verdict(found) == expected
     assert found is None or "older than 13" in found.text
+
+
+def test_a_standby_is_told_before_anything_is_touched() -> None:
+    state = ClusterState(running=True, version=150000, standby=True)
+    found = SupportedVersion(Cluster(Psql())).diff(state)
+    assert isinstance(found, Problem) and "is a standby" in found.text
