@@ -13,6 +13,7 @@ from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 
 from k3s_tui.tui.language import N_, _
+from k3s_tui.tui.widgets import cursor
 
 if TYPE_CHECKING:
     from k3s_tui.tui.app import Wizard
@@ -45,6 +46,24 @@ class Spoken(Screen[T]):
             if isinstance(node, Field):
                 return node.label, node.help
         return "", ""
+
+    def on_mount(self) -> None:
+        self.watch(self, "focused", self._follow_focus)
+        self.screen_layout_refresh_signal.subscribe(self, lambda _screen: self._place_cursor())
+
+    def on_screen_resume(self, event: ScreenResume) -> None:
+        self._place_cursor()
+
+    def _follow_focus(self) -> None:
+        if self.focused is not None:
+            for attribute in cursor.moved_by(self.focused):
+                self.watch(self.focused, attribute, self._place_cursor, init=False)
+        self._place_cursor()
+
+    def _place_cursor(self) -> None:
+        """The terminal's cursor goes where the operator is: into the row that is highlighted."""
+        if self.is_current and self.focused is not None:
+            self.app.cursor_position = cursor.position(self.focused) or self.app.cursor_position
 
     def action_help(self) -> None:
         from k3s_tui.tui.dialogs.help import HelpDialog

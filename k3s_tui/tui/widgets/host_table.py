@@ -8,7 +8,6 @@ from typing import Any
 
 from rich.text import Text
 from textual.binding import Binding
-from textual.geometry import Offset
 from textual.widgets import DataTable
 
 from k3s_tui.procedure.probing import Found
@@ -117,18 +116,6 @@ class HostTable(DataTable[Any]):
 
     def on_resize(self) -> None:
         self._draw(self.cursor_row)
-
-    def on_focus(self) -> None:
-        self._follow()
-
-    def on_data_table_row_highlighted(self) -> None:
-        self._follow()
-
-    def _follow(self) -> None:
-        """A screen reader reads where the terminal's cursor is."""
-        if self.has_focus:
-            row = self.header_height + self.cursor_row - round(self.scroll_offset.y)
-            self.app.cursor_position = self.content_region.offset + Offset(0, max(0, row))
 
 
 def _fitted(natural: Sequence[int], least: Sequence[int], room: int) -> list[int]:
