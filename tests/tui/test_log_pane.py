@@ -189,6 +189,24 @@ async def test_hosts_and_errors_are_filtered_and_the_filter_stays() -> None:
         assert "errors only" in user.status, "there is no ninth host"
 
 
+async def test_the_tenth_host_is_reached_too() -> None:
+    """Digits name nine; the brackets lead from one to the next, and around."""
+    names = [f"node-{n}" for n in range(1, 11)]
+    async with reader() as user:
+        for name in names:
+            await user.come([f"here is {name}"], name)
+        await user.press("9", "right_square_bracket")
+        assert user.status.startswith("Log: node-10, ")
+        assert [row for row in user.rows if row] == ["node-10 │ here is node-10"]
+        await user.press("right_square_bracket")
+        assert user.status.startswith("Log: all hosts, ")
+        for name in reversed(names):
+            await user.press("left_square_bracket")
+            assert user.status.startswith(f"Log: {name}, ")
+        await user.press("left_square_bracket")
+        assert user.status.startswith("Log: all hosts, ")
+
+
 async def test_a_filter_keeps_the_line_that_was_read() -> None:
     async with reader() as user:
         for n in range(0, 100, 10):

@@ -455,6 +455,29 @@ async def test_panes_are_reached_by_keys_and_shown_alone(
         assert screen.query_one(LogView).excerpt.host == "postgres"
 
 
+async def test_ten_hosts_each_have_their_log(folder: Path, bench: Bench) -> None:
+    """By the brackets from wherever one is, and by the palette."""
+    names = [f"node-{n}" for n in range(1, 11)]
+    for name in names:
+        bench.work(f"{name}/agents/packages", f"echo here is {name} >&2; {bench.gate()}")
+    async with started(folder, bench) as user:
+        screen = await user.on(RunScreen)
+        view = screen.query_one(LogView)
+        await user.until(lambda: len(view.excerpt.buffer.hosts) == 10, "ten hosts")
+        assert screen.step_tree.has_focus
+        await user.press("left_square_bracket")
+        last = view.excerpt.buffer.hosts[9]
+        assert view.excerpt.host == last
+        await user.press("left_square_bracket")
+        assert view.excerpt.host == view.excerpt.buffer.hosts[8]
+        titles = {command.title: command.callback for command in screen.commands()}
+        titles[f"Log of {last}"]()
+        assert view.excerpt.host == last
+        titles["Log of all hosts"]()
+        assert view.excerpt.host == ""
+        bench.open()
+
+
 async def test_each_host_has_a_bar_and_what_it_does(folder: Path, bench: Bench) -> None:
     first = bench.work("postgres/datastore/packages")
     bench.work("postgres/datastore/settings", bench.gate(), first)

@@ -70,6 +70,8 @@ class RunScreen(Page):
         Binding("y", "log('copy')", N_("Copy line"), show=False),
         Binding("Y", "log('copy_errors')", N_("Copy errors"), show=False),
         *(Binding(str(n), f"log('host', {n})", N_("One host"), show=False) for n in range(10)),
+        Binding("left_square_bracket", "log('neighbour', -1)", N_("Previous host"), show=False),
+        Binding("right_square_bracket", "log('neighbour', 1)", N_("Next host"), show=False),
         Binding("s", "pane('steps')", N_("Steps"), show=False),
         Binding("l", "pane('log')", N_("Log"), show=False),
         Binding("h", "pane('hosts')", N_("Hosts"), show=False),
@@ -78,7 +80,8 @@ class RunScreen(Page):
     HELP = N_(
         "The run goes on whether you watch or not. To leave it running when you close this "
         "terminal, start k3s-tui in tmux. s, l and h go to steps, log and hosts, z shows one of "
-        "them alone, 1 to 9 show the log of one host and 0 that of all."
+        "them alone. 1 to 9 show the log of one host, [ and ] that of the one before and after, "
+        "and 0 that of all."
     )
 
     def __init__(self, watched: Watched) -> None:
@@ -299,6 +302,10 @@ class RunScreen(Page):
             (N_("Copy errors"), "copy_errors"),
         ):
             yield SystemCommand(_(text), "", lambda what=what: self.action_log(what))
+        yield SystemCommand(_("Log of all hosts"), "", lambda: self.action_log("host", 0))
+        for number, host in enumerate(self._watched.log.hosts, 1):
+            text = _("Log of {host}").format(host=plain(host).plain)
+            yield SystemCommand(text, "", lambda number=number: self.action_log("host", number))
 
 
 def short(path: Path) -> str:

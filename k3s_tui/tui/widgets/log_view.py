@@ -61,6 +61,8 @@ class LogView(ScrollView, can_focus=True):
         Binding("E", "errors", N_("Errors only"), show=False),
         Binding("0", "host(0)", N_("All hosts"), show=False),
         *(Binding(str(n), f"host({n})", N_("One host"), show=False) for n in range(1, 10)),
+        Binding("left_square_bracket", "neighbour(-1)", N_("Previous host"), show=False),
+        Binding("right_square_bracket", "neighbour(1)", N_("Next host"), show=False),
         Binding("up,k", "move(-1)", N_("Up"), show=False),
         Binding("down,j", "move(1)", N_("Down"), show=False),
         Binding("home", "first", N_("First line"), show=False),
@@ -214,6 +216,12 @@ class LogView(ScrollView, can_focus=True):
             self.show(hosts[number - 1] if number else "", self.excerpt.only_errors)
         else:
             self.app.bell()
+
+    def action_neighbour(self, step: int) -> None:
+        """The host before or after the one that is shown; all hosts stand before the first."""
+        choices = ["", *self.excerpt.buffer.hosts]
+        at = choices.index(self.excerpt.host)
+        self.show(choices[(at + step) % len(choices)], self.excerpt.only_errors)
 
     def action_copy(self) -> None:
         self._copy(self.lines[self.cursor : self.cursor + 1])
