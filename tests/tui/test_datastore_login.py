@@ -11,6 +11,7 @@ from textual.widgets import Button
 
 from k3s_tui.profile import lockfile
 from k3s_tui.profile.neighbours import lock_file
+from k3s_tui.tui import language
 from k3s_tui.tui.widgets.rows import Rows
 from tests.ssh.sshd import Sshd, running_sshd
 from tests.tui.fields import fill, go
@@ -121,6 +122,29 @@ async def test_every_server_is_let_in(folder: Path, path: Path, size: tuple[int,
         assert said.splitlines()[0].startswith("a|ok|") and "b|ok|" in said
         user.wizard.screen.query_one("#proofs", Rows).scroll_visible(animate=False)
         await user.sees("let in, by TLSv1.3")
+
+
+async def test_in_chinese(folder: Path, path: Path) -> None:
+    """What the database says stays as it is: it is searched for."""
+    language.use("zh_CN")
+    async with operator(folder, path, (120, 40)) as user:
+        await go(user, "datastore")
+        await user.sees("尝试登录")
+        said = await tried(user, "登录成功，TLSv1.3，来自 127.0.0.1")
+        assert "a|ok|" in said and "b|ok|" in said
+        await fill(user, "absent", "datastore", "database")
+        said = await tried(user, "SQLSTATE 28000")
+        assert "a|problem|" in said and "pg_hba.conf rejects connection" in said
+
+
+async def test_without_a_name_it_goes_to_its_address(folder: Path, path: Path) -> None:
+    """As the plan will, before any server knows the name."""
+    text = path.read_text().replace('"localhost"', '"db.invalid"\naddress = "127.0.0.1"')
+    path.write_text(text)
+    async with operator(folder, path, (120, 40)) as user:
+        await go(user, "datastore")
+        said = await tried(user, "is not for the name db.invalid")
+        assert "db.invalid:" in said and "(127.0.0.1)" in said
 
 
 async def test_a_failure_says_why_and_what_to_try(folder: Path, path: Path) -> None:

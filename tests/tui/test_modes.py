@@ -123,6 +123,26 @@ async def test_a_database_that_is_there(folder: Path, size: tuple[int, int]) -> 
         await user.until(lambda: field(user, "datastore", "port").typed == 3306, "its port")
 
 
+async def test_the_datastore_s_modes_in_chinese(folder: Path) -> None:
+    language.use("zh_CN")
+    async with operator(folder, how_to(folder)) as user:
+        await go(user, "datastore")
+        await choose(user, "已有的数据库", *STATE)
+        await user.until(lambda: ("datastore", "client-key") in places(user), "asked anew")
+        await user.press("ctrl+n")
+        await user.at("datastore")
+        assert "此处必须填写" in told(user, "datastore", "ca")
+        await go(user, "certificates")
+        await user.sees("这里不签发证书")
+        await go(user, "datastore")
+        await choose(user, "etcd，位于 server 内部", *STATE)
+        await user.until(lambda: places(user) == [STATE], "asked anew")
+        await user.sees("不涉及数据库")
+        await choose(user, "PostgreSQL，由 k3s-tui 配置", *STATE)
+        await user.until(lambda: ("datastore", "user") in places(user), "asked anew")
+        assert user.wizard.draft.valid
+
+
 async def test_etcd_needs_no_database(folder: Path) -> None:
     async with operator(folder, how_to(folder)) as user:
         await go(user, "datastore")
