@@ -79,9 +79,20 @@ class Sandbox:
 
     @classmethod
     def make(cls, root: Path, shell: str) -> Sandbox:
-        for folder in ("bin", "usr/local/bin", "etc", "tmp", "run", "dev", "root", "var/lib"):
+        for folder in (
+            "bin",
+            "usr/local/bin",
+            "etc",
+            "tmp",
+            "run",
+            "dev",
+            "root",
+            "var/lib",
+            "var/log/k3s-tui-lb",
+        ):
             (root / folder).mkdir(parents=True)
         (root / "dev" / "null").touch()  # nothing is a device here
+        (root / "var/log/k3s-tui-lb/access.log").touch()
         (root / "etc" / "hosts").write_text("127.0.0.1 localhost\n")
         for program in ("busybox", "dash"):
             _copy(program, root)
