@@ -37,6 +37,8 @@ class Recorder:
         self._file: IO[bytes] | None = None
         self.failures: list[Exception] = []
         """Why a reader, or the file, was left out."""
+        self.cut = ""
+        """Why the file ends before the run does; '' as long as it does not."""
         self.path: Path | None = None
         if folder is not None:
             folder.mkdir(parents=True, mode=0o700, exist_ok=True)
@@ -71,6 +73,7 @@ class Recorder:
             self._readers.remove(reader)
         else:
             self._file = None
+            self.cut = (isinstance(error, OSError) and error.strerror) or str(error)
         self.failures.append(error)
 
     def _stamped(self, event: AnyEvent) -> AnyEvent:

@@ -111,7 +111,9 @@ def run(
                 raise
             ended = told
         recorder(ended)
-        if keep and ended.exit != Exit.OK and recorder.path is not None:
+        if recorder.cut:
+            complain(f"warning: the log of this run is not whole: {recorder.path}: {recorder.cut}")
+        elif keep and ended.exit != Exit.OK and recorder.path is not None:
             complain(f"the log of this run: {recorder.path}")
         return Exit(ended.exit)
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from tests.faults.tally import Tally, amount
+from tests.faults.tally import FULL, Tally, amount
 from tests.lab.lab import Lab
 from tests.lab.operators import Operators, changes, snapshot
 from tests.lab.product import Done, Product
@@ -21,6 +21,10 @@ from tests.lab.test_interruption import Running, running, settle
 
 MOMENT = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
 LOCK = "/run/k3s-tui/lock"
+
+FREED = 1.0 if FULL else 5.0
+"""Seconds after a killed holder's connections end; more for a machine that has other things to do,
+as it has in `make test`."""
 
 
 @pytest.fixture(scope="module")
@@ -110,19 +114,20 @@ def test_a_killed_holder_and_the_next(operators: Operators, bare_hosts: Lab, tal
             with freed(lab) as moments:
                 killed = time.time()
                 holder.send(signal.SIGKILL)
-                holder.ended(10)
+                # The kernel has closed its connections by the time that it can be waited for.
+                holder.process.wait(10)
+                gone = time.time()
             row.injected += 1
             assert set(moments) == set(lab.containers)
-            slowest = max(slowest, *(moment - killed for moment in moments.values()))
+            slowest = max(slowest, *(moment - gone for moment in moments.values()))
             # Nobody was let in before: the lock was really held, and by whom we killed.
             assert all(moment > killed for moment in moments.values()), moments
-            # A second is what is promised, on a machine with nothing else to do.
-            assert slowest < 15, moments
+            assert slowest < FREED, moments
         # Both are let in at once, one after the other: neither lock remembers the dead.
         for product in (colleague, first):
             _gets_all(product, lab)
         row.survived += 1
-    row.note = f"free {slowest:.2f} s after the kill, at the latest"
+    row.note = f"free {slowest:.2f} s after the holder's end, at the latest"
     assert not changes(before, snapshot(lab))
 
 
@@ -135,7 +140,10 @@ def _gets_all(product: Product, lab: Lab) -> None:
 
 
 def test_one_of_many_wins(operators: Operators, bare_hosts: Lab, tally: Tally) -> None:
-    """All at the same moment: one has every host, or nobody has any; no two ever share one."""
+    """All at the same moment: one has every host, or nobody has any; no two ever share one.
+
+    Who does not get through is told whose run has a lock, and the next one gets them all.
+    """
     row = tally("P5", "operators that begin at the same moment")
     lab = bare_hosts
     products = [operators.another() for _ in range(amount(2, 4))]
@@ -149,18 +157,27 @@ def test_one_of_many_wins(operators: Operators, bare_hosts: Lab, tally: Tally) -
                     ),
                     within=60,
                 )
+            names = {str(run.so_far.events[0]["run"]) for run in runs}
             ended = [run for run in runs if run.so_far.of("run-done")]
             held = [run for run in runs if run not in ended]
             assert len(held) <= 1, [run.so_far for run in held]
             for run in ended:
-                done = run.ended(30)
-                assert done.status == 7 and "since" in done.err, done
+                _told_of_another(run.ended(30), names)
             row.injected += len(runs)
-            row.survived += len(runs)
-            row.note = f"{len(held)} of {len(runs)} went on in the last round"
         finally:
             for run in runs:
                 if run.process.poll() is None:
                     run.send(signal.SIGINT)
                 run.ended(30)
     settle(lab, 30)
+    _gets_all(products[0], lab)
+    row.survived += len(runs)
+    row.note = f"{len(held)} of {len(runs)} went on in the last round, and the next one alone"
+
+
+def _told_of_another(done: Done, names: set[str]) -> None:
+    """The loser of a race: every lock that it did not get is one of the others'."""
+    own = str(done.events[0]["run"])
+    assert done.status == 7, done
+    told = re.findall(rf"lock: (\S+) by root@\S+ since {MOMENT}", done.err)
+    assert told and set(told) <= names - {own}, (told, names, done)

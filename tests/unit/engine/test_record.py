@@ -4,9 +4,9 @@ import json
 import stat
 from pathlib import Path
 
-from k3s_tui.core.events import AnyEvent, Line, StepDone
+from k3s_tui.core.events import AnyEvent, Line, StepDone, StepStarted
 from k3s_tui.core.secret import MASK, Redactor, Secret
-from k3s_tui.engine.record import Recorder
+from k3s_tui.engine.record import EVENTS, Recorder
 
 
 def test_events_are_numbered_timed_redacted_and_written_down(tmp_path: Path) -> None:
@@ -56,3 +56,17 @@ def test_no_text_in_an_event_can_harm_a_terminal(tmp_path: Path) -> None:
     assert isinstance(event, StepDone)
     assert "\x1b" not in event.error + event.tail and "\u202e" not in event.error
     assert event.tail.startswith("one\n")
+
+
+def test_a_full_disk_cuts_the_file_and_not_the_run(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / EVENTS).symlink_to("/dev/full")
+    recorder = Recorder(folder, Redactor())
+    seen: list[AnyEvent] = []
+    recorder.subscribe(seen.append)
+    for _ in range(2):
+        recorder(StepStarted(step="a/x", host="a"))
+    recorder.close()
+    assert len(seen) == 2
+    assert recorder.cut == "No space left on device"
