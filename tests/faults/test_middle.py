@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from k3s_tui.core.errors import HostKeyChanged, HostKeyUnknown
+from k3s_tui.core.secret import Secret
 from k3s_tui.hosts.ssh import Connector
 from tests.faults.tally import Tally
 from tests.ssh.conftest import Connect, target
@@ -20,15 +22,27 @@ from tests.ssh.test_login import agent_with
 async def test_another_server_in_its_place_gets_no_authentication_bytes(
     connect: Connect, sshd: Sshd, tally: Tally, pinned: bool
 ) -> None:
-    """It has the way to the host, and every key but the host's own."""
+    """It has the way to the host, and every key but the host's own.
+
+    A password for sudo is at hand, which only a session could be told: there is none.
+    """
     row = tally("P11", "another server in a host's place")
     with running_sshd() as middle:
         row.injected += 1
         with pytest.raises(HostKeyChanged if pinned else HostKeyUnknown):
-            await connect(middle, host_key=sshd.host_key if pinned else None)
+            await connect(
+                middle,
+                host_key=sshd.host_key if pinned else None,
+                become="sudo",
+                sudo_password=Secret("a-canary-for-sudo"),
+            )
+        # It is over for the server, too: what it was asked for stands in its log.
+        async with asyncio.timeout(20):
+            while "[preauth]" not in middle.log:
+                await asyncio.sleep(0.02)
         # At LogLevel VERBOSE sshd writes down every request of a login, and the name in it.
         assert "Connection from" in middle.log
-        for word in ("publickey", "password", "userauth", "root"):
+        for word in ("publickey", "password", "userauth", "root", "session", "canary"):
             assert word not in middle.log, middle.log
     row.survived += 1
 
@@ -61,3 +75,4 @@ async def test_the_server_would_tell_of_a_login(connect: Connect) -> None:
     with running_sshd() as server:
         await connect(server, host_key=server.host_key, identity=str(server.identity))
         assert "publickey" in server.log and "root" in server.log
+        assert "Starting session" in server.log
