@@ -11,10 +11,9 @@ from contextlib import chdir, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-_LEAKS = ("TEXTUAL", "TEXTUAL_LOG", "TEXTUAL_DEBUG", "TEXTUAL_SCREENSHOT", "TEXTUAL_DRIVER")
-for _name in _LEAKS:
-    # Read when textual is imported.  Its log holds every key: passwords, too.
-    os.environ.pop(_name, None)
+for _name in [name for name in os.environ if name == "TEXTUAL" or name.startswith("TEXTUAL_")]:
+    # Read when textual is imported.  Its log holds every key, passwords too; others press keys.
+    del os.environ[_name]
 
 from textual.app import AutopilotCallbackType  # noqa: E402
 

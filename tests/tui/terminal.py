@@ -49,22 +49,27 @@ class Terminal:
 
         Focus moves a moment after Tab: what follows at once would go to the field before.
         """
-        before = last = self._drawn
+        before = last = self._state
         self._tmux("send-keys", *words)
         deadline = time.monotonic() + _ANSWER
         while time.monotonic() < deadline:
             time.sleep(0.1)
-            now = self._drawn
+            now = self._state
             if now not in (before, last):
                 last = now
             elif now != before:
                 return
 
     @property
-    def _drawn(self) -> str:
+    def drawn(self) -> str:
+        """What is to be seen, with the escape codes of its colours."""
+        return self._tmux("capture-pane", "-p", "-e")
+
+    @property
+    def _state(self) -> str:
         """The screen with its colours and its cursor, in which focus shows."""
         cursor = self._tmux("display-message", "-p", "#{cursor_x},#{cursor_y}")
-        return self._tmux("capture-pane", "-p", "-e") + cursor
+        return self.drawn + cursor
 
     def until(self, seen: str | Callable[[str], bool], within: float = PATIENCE) -> str:
         """Wait until a text, or what a function looks for, is on the screen."""

@@ -476,6 +476,7 @@ async def test_ten_hosts_each_have_their_log(folder: Path, bench: Bench) -> None
         titles["Log of all hosts"]()
         assert view.excerpt.host == ""
         bench.open()
+        await user.on(FinishScreen)
 
 
 async def test_each_host_has_a_bar_and_what_it_does(folder: Path, bench: Bench) -> None:

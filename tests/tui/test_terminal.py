@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -114,6 +115,41 @@ def test_keys_are_not_written_down_by_textual(folder: Path) -> None:
         tty.press("C-q")
         assert tty.exit_status() == 0
     assert not log.exists()
+
+
+def test_nothing_that_textual_reads_from_its_surroundings_is_heeded(folder: Path) -> None:
+    """It would press keys by itself, or leave words on the terminal."""
+    env = {**ENV, "TEXTUAL_PRESS": "ctrl+q", "TEXTUAL_SHOW_RETURN": "1", "TEXTUAL_FPS": "1"}
+    with terminal([*WIZARD, how_to(folder)], folder, env=env) as tty:
+        tty.until("k3s-server-1")
+        tty.press("C-n")
+        tty.until("2 Certs]")
+        tty.press("C-q")
+        assert tty.exit_status() == 0
+        assert "return" not in tty.screen
+
+
+_COLOUR = re.compile(r"[34]8;2;(\d+);(\d+);(\d+)|[34]8;5;\d+|(?<![\d;])(?:[34]|9|10)[0-7](?![\d;])")
+"""A colour that a terminal is told: of 16 millions, of 256, or of the 16."""
+
+
+def has_hues(drawn: str) -> bool:
+    """Whether anything is drawn in a colour that is no shade of grey."""
+    told = _COLOUR.finditer("\n".join(re.findall(r"\x1b\[([0-9;]*)m", drawn)))
+    return any(colour[1] is None or len({colour[1], colour[2], colour[3]}) > 1 for colour in told)
+
+
+@pytest.mark.parametrize("unwanted", [True, False])
+def test_no_colour_where_none_is_wanted(folder: Path, unwanted: bool) -> None:
+    env = {**ENV, "COLORTERM": "truecolor", **({"NO_COLOR": "1"} if unwanted else {})}
+    with terminal([*WIZARD, how_to(folder)], folder, env=env) as tty:
+        tty.until("k3s-server-1")
+        assert has_hues(tty.drawn) != unwanted
+        tty.press("C-n")
+        tty.until("2 Certs]")
+        assert has_hues(tty.drawn) != unwanted
+        tty.press("C-q")
+        assert tty.exit_status() == 0
 
 
 def test_chinese_and_where_it_cannot_be_shown(folder: Path) -> None:

@@ -125,7 +125,8 @@ class FinishScreen(Page):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        if not self.children:  # The run's end met the application's own: nothing was composed.
+        # The run's end may meet the application's own: then not all of it was composed.
+        if not self.query("#quit"):
             return
         self.query_one("#quit" if self.succeeded else "#retry").focus()
         if self.run.error is not None:
