@@ -47,6 +47,19 @@ place() {{ # path mode owner sha256 <content: in full and durable, or not at all
 """The shell function that `place()` calls; a script that places files begins with it."""
 
 
+COPY = """\
+copy() { # from to: content, mode and owner, in full and durable, or not at all
+    copy_tmp=$(spare "${2%/*}") || return 1
+    if cp -p "$1" "$copy_tmp" && { sync "$copy_tmp" 2>/dev/null || sync; } &&
+        mv -f "$copy_tmp" "$2"
+    then return 0; fi
+    rm -f "$copy_tmp"
+    echo "cannot copy $1 to $2" >&2
+    return 1
+}
+"""
+"""The shell function that keeps what was there before; it needs `SPARE`."""
+
 UPTIME = """\
 uptime() { # in whole seconds: a deadline by the clock would move when the clock is set
     read -r up up_idle </proc/uptime && printf '%s\\n' "${up%%.*}"

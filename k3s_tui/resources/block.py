@@ -20,7 +20,8 @@ rewrite() {{ # path sha256-before sha256-after keep|drop <content: same mode and
         return 1
     fi
     if [ "$4" = keep ] && [ ! -e "$1.k3s-tui.orig" ]; then
-        cp -p "$tmp" "$tmp.orig" && mv -f "$tmp.orig" "$1.k3s-tui.orig" || return 1
+        cp -p "$tmp" "$tmp.orig" && {{ sync "$tmp.orig" 2>/dev/null || sync; }} &&
+            mv -f "$tmp.orig" "$1.k3s-tui.orig" || return 1
     fi
     if cat >"$tmp" && has "$3" "$tmp" && {{ sync "$tmp" 2>/dev/null || sync; }} &&
         has "$2" "$target" && {{ mv -f "$tmp" "$target" 2>/dev/null || write_in_place; }}

@@ -52,3 +52,20 @@ def test_one_probe_cannot_spoil_the_others(shell: str) -> None:
     asks = ["echo one", "if then (", "cat", "exit 3", "echo noise >&2; printf last", "echo six\n"]
     done = run(shell, script.batch(asks, "f00d"))
     assert script.unbatch(done.stdout, "f00d") == [b"one\n", b"", b"", b"", b"last", b"six\n"]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("fault", ["kill -9 $$", "return 1"])
+def test_a_copy_is_whole_or_not_there(shell: str, fault: str, tmp_path: Path) -> None:
+    """What is kept of a file is what a later run would put back."""
+    (tmp_path / "file").write_text("rules\n" * 1000)
+    torn = f'cp() {{ head -c 100 "$2" >"$3"; {fault}; }}\n'
+    copies = f"copy {tmp_path}/file {tmp_path}/file.before"
+    done = run(shell, script.SPARE + script.COPY + torn + copies)
+    assert done.returncode != 0
+    assert not (tmp_path / "file.before").exists()
+    (tmp_path / "file").chmod(0o640)
+    assert run(shell, script.SPARE + script.COPY + copies).returncode == 0
+    assert (tmp_path / "file.before").read_text() == "rules\n" * 1000
+    assert stat.S_IMODE((tmp_path / "file.before").stat().st_mode) == 0o640
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "file.before"]

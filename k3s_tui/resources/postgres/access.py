@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass, replace
 
 from k3s_tui.core.contract import Change, Hands, Probe, Problem
-from k3s_tui.hosts.script import PLACE, literal, quote
+from k3s_tui.hosts.script import COPY, PLACE, literal, quote
 from k3s_tui.resources.file import unified
 from k3s_tui.resources.postgres.psql import AS_POSTGRES, Psql, answer, field, fields
 
@@ -143,12 +143,12 @@ class Access:
         check = self.psql.run(_CHECK, file=self.hba_file)
         stamp = quote(self.stamp)
         wanted = self.wanted(now)
-        write = f"""{PLACE}
+        write = f"""{PLACE}{COPY}
 file={quote(now.path)}
 if [ "$(id -u)" = 0 ]; then owner={quote(now.owner)}; else owner=$(id -un):$(id -gn); fi
-[ -e "$file.k3s-tui.orig" ] || cp -p "$file" "$file.k3s-tui.orig" || exit 1
+[ -e "$file.k3s-tui.orig" ] || copy "$file" "$file.k3s-tui.orig" || exit 1
 # One left by a run that was cut off is the last that the server accepted.
-[ -e "$file.before" ] || cp -p "$file" "$file.before" || exit 1
+[ -e "$file.before" ] || copy "$file" "$file.before" || exit 1
 place "$file" {quote(now.mode)} "$owner" {hashlib.sha256(wanted).hexdigest()}
 """
         path, before = quote(now.path), quote(f"{now.path}.before")

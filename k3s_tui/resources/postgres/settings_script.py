@@ -7,7 +7,7 @@ import posixpath
 from dataclasses import dataclass
 
 from k3s_tui.core.address import endpoint
-from k3s_tui.hosts.script import PLACE, SPARE, literal, quote
+from k3s_tui.hosts.script import COPY, PLACE, SPARE, literal, quote
 from k3s_tui.resources.postgres.log import server_log_tail
 from k3s_tui.resources.postgres.psql import AS_POSTGRES, Psql
 
@@ -118,10 +118,10 @@ def _write(drop_in: str, text: str) -> str:
 
     An empty one stands for: there was no such file.  One left by a run that was cut off stays.
     """
-    return f"""{PLACE}
+    return f"""{PLACE}{COPY}
 drop={quote(drop_in)}
 if [ ! -e "$drop.before" ]; then
-    if [ -e "$drop" ]; then cp -p "$drop" "$drop.before"; else : >"$drop.before"; fi || exit 1
+    if [ -e "$drop" ]; then copy "$drop" "$drop.before"; else : >"$drop.before"; fi || exit 1
 fi
 place "$drop" 0644 postgres:postgres {hashlib.sha256(text.encode()).hexdigest()}
 """
@@ -184,9 +184,9 @@ def _include(config_file: str, include: str) -> str:
     It names our file alone: a whole folder might hold what nobody meant to switch on.
     """
     line = f"include_if_exists = '{include}'"
-    add = f"""{SPARE}
+    add = f"""{SPARE}{COPY}
 conf=$(readlink -f {quote(config_file)}) || exit 1
-[ -e "$conf.k3s-tui.orig" ] || cp -p "$conf" "$conf.k3s-tui.orig" || exit 1
+[ -e "$conf.k3s-tui.orig" ] || copy "$conf" "$conf.k3s-tui.orig" || exit 1
 conf_new=$(spare "${{conf%/*}}") && cp -p "$conf" "$conf_new" &&
     printf '\\n# BEGIN k3s-tui\\n%s\\n# END k3s-tui\\n' {quote(line)} >>"$conf_new" &&
     {{ sync "$conf_new" 2>/dev/null || sync; }} && mv -f "$conf_new" "$conf"
