@@ -12,7 +12,8 @@ def server_log_tail(data_directory: str, unit: str, *, lines: int = 12) -> str:
 
     Looks where the server writes: the collector's file, else what its standard error leads to
     (Debian), else the newest file of /var/log/postgresql, else the unit's journal.  Works for a
-    server that is down, too.  Its status is always 0.
+    server that is down, too.  Its status is always 0.  Needs `AS_POSTGRES` earlier in the script:
+    the server's user says which file that is, so it is read with that user's rights.
     """
     return f"""(
 data={quote(data_directory)}
@@ -26,7 +27,8 @@ if [ ! -f "$log" ]; then
         if [ ! -f "$log" ] || [ "$file" -nt "$log" ]; then log=$file; fi
     done
 fi
-if [ -f "$log" ]; then tail -n 200 "$log"
+export log
+if [ -f "$log" ]; then as_postgres 'tail -n 200 "$log"'
 else journalctl -u {quote(unit)} -n 200 --no-pager -o cat 2>/dev/null
 fi | grep -E {quote(_TELLING)} | tail -n {lines}
 :

@@ -26,12 +26,25 @@ as_postgres() { # one command line, run as the database's own user
     else su postgres -s /bin/sh -c "$1"
     fi
 }
+as_postgres_in() { # folder, command line that writes there
+    in_folder=$1; export in_folder
+    if ! as_postgres '[ -w "$in_folder" ]'; then
+        echo "the database's user may not write to $1, which lies where it can exchange it:" \
+            "chown postgres $1" >&2
+        return 1
+    fi
+    as_postgres "$2"
+}
 as_owner() { # path, command line that writes there: by root only in folders that are root's alone
     for at in "$1" "$(readlink -f "$1")"; do
-        case $(stat -c '%u %a' "${at%/*}") in
-            "0 "*[0145][0145]) ;;
-            *) as_postgres "$2"; return ;;
-        esac
+        above=
+        while at=${at%/*} && [ -n "$at" ]; do
+            # Above the folder itself a sticky one will do: nobody can rename what is root's there.
+            case $(stat -L -c '%u %a' "$at")$above in
+                "0 "*[0145][0145]$above | "0 1"???" above") above=" above" ;;
+                *) as_postgres_in "${1%/*}" "$2"; return ;;
+            esac
+        done
     done
     /bin/sh -c "$2"
 }

@@ -24,6 +24,7 @@ from k3s_tui.resources.postgres.diagnosis import Kind
 from k3s_tui.resources.postgres.log import server_log_tail
 from k3s_tui.resources.postgres.login import Login, Outcome
 from k3s_tui.resources.postgres.proof import DsnProof, Refusal, RefusalKind
+from k3s_tui.resources.postgres.psql import AS_POSTGRES
 from tests.unit.postgres import certificates
 from tests.unit.postgres.datastore import PASSWORD, Datastore, ServerHands
 from tests.unit.postgres.server import free_port
@@ -240,8 +241,6 @@ async def test_a_datastore_that_is_known_by_its_address(
 
 
 def login_reload(store: Datastore) -> str:
-    from k3s_tui.resources.postgres.psql import AS_POSTGRES
-
     return AS_POSTGRES + store.server.psql.reload()
 
 
@@ -433,7 +432,7 @@ async def test_the_servers_log_tells_what_the_client_is_not_told(
     datastore: Datastore, k3s_server: ServerHands
 ) -> None:
     await k3s_server.look(Refusal("wrong-cn", _client(user="somebody")(datastore)))
-    tail = server_log_tail(str(datastore.server.data), "postgresql")
+    tail = AS_POSTGRES + server_log_tail(str(datastore.server.data), "postgresql")
     told = (await k3s_server.sh(tail)).decode()
     assert "(somebody) do not match" in told
     assert 0 < len(told.splitlines()) <= 12

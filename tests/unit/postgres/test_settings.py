@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import ssl
 import struct
@@ -88,16 +89,23 @@ async def test_an_address_comes_with_a_restart_and_nothing_is_taken_away(
 
 
 async def test_a_folder_that_is_included_already_is_used(hands: LocalHands, server: Server) -> None:
-    (server.data / "conf.d").mkdir()
+    folder = server.data / "conf.d"
+    folder.mkdir()
     before = server.config_file.read_text() + "include_dir = 'conf.d'\t# Debian's\n"
     server.config_file.write_text(before)
-    await hands.settle(wanted(server, fresh_tls(server)))
+    settings = wanted(server, fresh_tls(server))
+    # Root's own, and below a folder in which the database's user could put another in its place.
+    with pytest.raises(StepFailed, match=f"may not write to {folder}, .* chown postgres"):
+        await hands.settle(settings)
+    shutil.chown(folder, "postgres")
+    await hands.settle(settings)
     assert server.config_file.read_text() == before
 
 
 async def test_a_line_below_the_folder_does_not_win(hands: LocalHands, server: Server) -> None:
     """Debian's file includes the folder, and ends with the place for lines of one's own."""
     (server.data / "conf.d").mkdir()
+    shutil.chown(server.data / "conf.d", "postgres")
     with server.config_file.open("a") as conf:
         conf.write("include_dir = 'conf.d'\nssl_ca_file = '/elsewhere.crt'\n")
     await hands.settle(wanted(server, fresh_tls(server)))
