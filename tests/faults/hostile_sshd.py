@@ -8,6 +8,7 @@ for facts is run, which reads and nothing else.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
 import sys
@@ -32,6 +33,23 @@ HOSTILE = (
     "k3s-tui-0123456789abcdef 0",
     "changed  nginx/loadbalancer/service",
 )
+_NODE = {"metadata": {"name": "k3s-server-1", "labels": {}}, "status": []}
+_BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10)
+)
+ANSWERS = (
+    json.dumps({"items": [_NODE]}).encode(),
+    b"[" * 100_000,
+    b"config %s\nendpoint x\n" % base64.b64encode(f"{_BOMB}cluster-cidr: *a9\n".encode()),
+    json.dumps([{"address": [], "verifier": "SCRAM-SHA-256$2147483647:c2E=$a:b"}]).encode(),
+    json.dumps({"exists": 1, "login": True, "verifier": "SCRAM-SHA-256$99:c$a:b"}).encode(),
+    b"\n" + b"# BEGIN k3s-tui\n77\n" * 40_000,
+    b"[%s]" % b",".join([b"{}"] * 2_000_000),
+    b"file 0755 root root\n" + b"9" * 5_000,
+    b"running " + b"1" * 30_000 + b"\n-1\n99999999999999999999\n",
+)
+"""What looks like an answer; a host gives them in turn, each its own way."""
+
 HARMLESS = ("an ordinary line",) * len(HOSTILE)
 INVALID = b"\xff\xfe\xc3\x28\xf0\x90\x80 "
 FRAME = re.compile(rb"k3s-tui-[0-9a-f]{16}")
@@ -44,7 +62,7 @@ Process: TypeAlias = "asyncssh.SSHServerProcess[bytes]"
 class Host:
     """`mood` is `STAGE BEHAVIOUR [harmless]`; up to that stage it is a host like any other.
 
-    Stages: `login` (who it is), `facts`, `probes`.
+    Stages: `login` (who it is), `facts`, `probes`.  Behaviour `answersN`: ANSWERS from N on.
     """
 
     def __init__(self, mood: str, line: int) -> None:
@@ -64,7 +82,7 @@ class Host:
             return
         stage = "login" if b"'uid %s" in script else "probes" if PROBE.search(script) else "facts"
         frame = found[0]
-        if stage == self.stage and self.behaviour != "words":
+        if stage == self.stage and not self.behaviour.startswith(("words", "answers")):
             await self._misbehave(process, frame)
             return
         words = stage == self.stage
@@ -76,8 +94,12 @@ class Host:
             process.stdout.write(await self._facts(script, words))
         else:
             for number, probe in enumerate(PROBE.findall(script)):
-                body = self._words() if words else b""
-                process.stdout.write(body[: CHUNK * (number % 2)] + b"\n%s 0\n" % probe)
+                body = self._words()[: CHUNK * (number % 2)] if words else b""
+                if words and self.behaviour.startswith("answers"):
+                    at = int(self.behaviour.removeprefix("answers")) + number
+                    body = ANSWERS[at % len(ANSWERS)]
+                process.stdout.write(body + b"\n%s 0\n" % probe)
+                await process.stdout.drain()
         process.exit(0)
 
     async def _misbehave(self, process: Process, frame: bytes) -> None:

@@ -27,7 +27,7 @@ from k3s_tui.core.errors import Exit
 from k3s_tui.core.secret import Secret
 from k3s_tui.profile.store import Store
 from tests.faults import sealed
-from tests.faults.hostile_sshd import HOSTILE
+from tests.faults.hostile_sshd import ANSWERS, HOSTILE
 from tests.faults.tally import FULL, Tally, amount
 from tests.lab import paths
 from tests.ssh.sshd import keygen, public
@@ -198,16 +198,33 @@ _CONTROL = re.compile(
 
 
 def controls(out: bytes) -> set[str]:
-    """What of it is no text: numbers of colours, lines and columns are all alike."""
+    """What of it is no text: lines and columns are all alike, and each colour is one of its own."""
     text = out.decode(errors="replace")
-    return {re.sub(r"\d+(;\d+)*", "0", found) for found in _CONTROL.findall(text)}
+    return {
+        found if re.fullmatch(r"\x1b\[[\d;:]*m", found) else re.sub(r"\d+(;\d+)*", "0", found)
+        for found in _CONTROL.findall(text)
+    }
 
 
-def compared(hostile: Said, harmless: Said) -> None:
-    """The same program, the same way; only what the hosts said was another."""
+def compared(hostile: Said, harmless: Said, *, blended: bool = False) -> None:
+    """The same program, the same way; only what the hosts said was another.
+
+    The wizard blends colours of its own, as many as its bars have lengths: of those new ones only
+    what the hosts sent counts.
+    """
     assert hostile.status == harmless.status
-    assert controls(hostile.out) <= controls(harmless.out)
+    new = controls(hostile.out) - controls(harmless.out)
+    if blended:
+        theirs = controls(" ".join(HOSTILE).encode())
+        assert "\x1b[31m" in theirs
+        new = {found for found in new if found in theirs or not found.endswith("m")}
+    assert new == set()
     assert b"Traceback" not in hostile.out
+
+
+def test_a_colour_of_theirs_is_none_of_ours() -> None:
+    assert controls(b"\x1b[31mred") - controls(b"\x1b[1;32mgreen\x1b[0m") == {"\x1b[31m"}
+    assert controls(b"\x1b[3;4H\x1b[2K") <= controls(b"\x1b[24;80H\x1b[1K")
 
 
 STAGES = ("login noise", "facts words", "probes words")
@@ -256,15 +273,18 @@ def test_words_in_the_wizard(laptop: Laptop, tally: Tally) -> None:
             told.append(laptop.on_terminal("x.toml", keys=keys))
     harmless, hostile = told
     row.injected += len(HOSTILE)
-    compared(hostile, harmless)
+    compared(hostile, harmless, blended=True)
     row.survived += len(HOSTILE)
 
 
-@pytest.mark.parametrize("stage", ["login", "facts"])
+@pytest.mark.parametrize("stage", ["login", "facts", "probes"])
 def test_floods_and_silence(laptop: Laptop, tally: Tally, stage: str) -> None:
     """Each host in another way, all at once: each has its message, and memory its bound."""
     row = tally("P10", "endless output, an endless line, silence, success without a status")
-    with laptop.hosts(*(f"{stage} {behaviour}" for behaviour in BEHAVIOURS)):
+    chosen = [f"{stage} {behaviour}" for behaviour in BEHAVIOURS]
+    if stage == "probes":  # which has minutes to answer in, and is heard for as long
+        chosen = ["probes out", "probes success"] * 2 + ["probes out"]
+    with laptop.hosts(*chosen):
         said = laptop.run("plan", "x.toml")
     row.injected += len(BEHAVIOURS)
     text = said.out.decode()
@@ -273,6 +293,20 @@ def test_floods_and_silence(laptop: Laptop, tally: Tally, stage: str) -> None:
     assert said.size < MEMORY, said.size
     row.note = f"at most {said.size >> 10} MiB"
     row.survived += len(BEHAVIOURS)
+
+
+@pytest.mark.parametrize("first", range(amount(1, 3)))
+def test_answers_of_another_shape(laptop: Laptop, tally: Tally, first: int) -> None:
+    """Well-formed, and never what was asked for: too deep, too much, of another type."""
+    row = tally("P10", "well-formed answers that no probe expects")
+    with laptop.hosts(*(f"probes answers{5 * first + number}" for number in range(5))):
+        said = laptop.run("plan", "x.toml", "--verbose")
+    row.injected += len(ANSWERS)
+    text = said.out.decode()
+    assert said.status in TOLD and "Traceback" not in text, text
+    assert "not understood" in text
+    assert said.size < MEMORY, said.size
+    row.survived += len(ANSWERS)
 
 
 def test_what_is_said_before_the_answer(laptop: Laptop, tally: Tally) -> None:
