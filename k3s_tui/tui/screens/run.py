@@ -303,9 +303,8 @@ class RunScreen(Page):
         ):
             yield SystemCommand(_(text), "", lambda what=what: self.action_log(what))
         yield SystemCommand(_("Log of all hosts"), "", lambda: self.action_log("host", 0))
-        for number, host in enumerate(self._watched.log.hosts, 1):
-            text = _("Log of {host}").format(host=plain(host).plain)
-            yield SystemCommand(text, "", lambda number=number: self.action_log("host", number))
+        yield SystemCommand(_("Previous host"), "[", lambda: self.action_log("neighbour", -1))
+        yield SystemCommand(_("Next host"), "]", lambda: self.action_log("neighbour", 1))
 
 
 def short(path: Path) -> str:
