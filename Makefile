@@ -3,7 +3,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 PACKAGES := $(shell cat tests/packages.txt tests/lab/packages.txt 2>/dev/null)
 
-.PHONY: help test faults fuzz lint demo bench messages screenshots schemas lock sbom packages clean
+.PHONY: help test faults fuzz lint demo bench messages screenshots schemas lock audit sbom packages clean
 
 help:
 	@echo "make demo    bring up five hosts on this machine, make them a cluster, show its nodes"
@@ -16,6 +16,7 @@ help:
 	@echo "make screenshots draw screenshots/*.svg anew"
 	@echo "make schemas write docs/reference/*.schema.json anew"
 	@echo "make lock    pin the dependencies anew"
+	@echo "make audit   advisories about them, where they can be asked, and their hashes"
 	@echo "make sbom    list them as CycloneDX JSON, in dist/"
 
 # Installed without starting a single service (RUNLEVEL=1): tests start their own.
@@ -75,6 +76,14 @@ screenshots: $(VENV)/ready
 lock:
 	$(VENV)/bin/uv pip compile pyproject.toml --group dev --extra keyring --universal \
 	    --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+
+# What is known of the locked versions, where that can be asked; and that they are what is installed.
+audit: $(VENV)/ready
+	@told=$$($(VENV)/bin/uv tool run -q pip-audit --strict --require-hashes --disable-pip -r requirements.lock 2>&1); \
+	status=$$?; echo "$$told" | tail -n 20; \
+	[ $$status = 0 ] || ! echo "$$told" | grep -q 'known vulnerabilit' || exit $$status; \
+	[ $$status = 0 ] || echo "advisories cannot be asked from here: the hashes of the lock are checked alone"
+	$(PYTHON) -m pytest tests/faults/test_dependencies.py
 
 sbom: $(VENV)/ready
 	@mkdir -p dist

@@ -39,12 +39,14 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["tally"] = [asdict(row) for row in tally.SESSION.rows]
-    elif tally.FULL and tally.SESSION.rows and not exitstatus:
-        tally.write(tally.SESSION, whole=_is_whole(session.config))
+    elif tally.FULL and tally.SESSION.rows and not exitstatus and not _left_out(session.config):
+        tally.write(tally.SESSION, whole=session.config.args == ["tests/faults"])
 
 
-def _is_whole(config: pytest.Config) -> bool:
-    return config.args == ["tests/faults"] and not config.option.keyword
+def _left_out(config: pytest.Config) -> int:
+    """Tests that were skipped, or not chosen: without them, a report would promise too much."""
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    return sum(len(reporter.stats.get(kind, ())) for kind in ("skipped", "deselected"))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -58,6 +60,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if tally.SESSION.rows:
         terminalreporter.section("faults")
         terminalreporter.write(tally.SESSION.table())
+        if tally.FULL and (number := _left_out(terminalreporter.config)):
+            terminalreporter.write(f"{number} tests were left out: no report was written\n")
 
 
 @pytest.fixture(scope="session")

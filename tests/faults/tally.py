@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from k3s_tui import __version__
+from tests.lab import paths, releases
 
 FULL = os.environ.get("K3S_TUI_FAULTS") == "full"
 """Whether this is ``make faults``, rather than the slice of ``make test``."""
@@ -133,7 +134,10 @@ def write(tally: Tally, *, whole: bool) -> None:
         for line in REPORT.read_text().splitlines() if REPORT.exists() else ():
             if line.startswith("| P"):
                 tally.keep(Row.of(line))
-    about = f"k3s-tui {__version__}, Python {platform.python_version()}, {os.cpu_count()} cores"
+    about = (
+        f"k3s-tui {__version__}, Python {platform.python_version()}, {os.cpu_count()} cores;"
+        f" {_of_k3s()}"
+    )
     REPORT.write_text(
         "# Faults\n\n"
         "What `make faults` has injected at last, and what came of it. Written by it, when all of\n"
@@ -141,6 +145,14 @@ def write(tally: Tally, *, whole: bool) -> None:
         f"[SECURITY.md](../../SECURITY.md).\n\n{about}.\n\n{tally.table()}"
     )
     README.write_text(inserted(README.read_text(), f"{tally.by_promise()}"))
+
+
+def _of_k3s() -> str:
+    """What the lab's hosts ran."""
+    if not (paths.RELEASES / "version").exists():
+        return "no hosts with K3s"
+    kind = "K3s itself" if releases.offers_real_k3s() else "the stand-in for K3s (tests/lab)"
+    return f"{kind}, version {releases.offered_version()}"
 
 
 def inserted(page: str, text: str) -> str:

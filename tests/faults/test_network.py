@@ -272,7 +272,8 @@ def test_a_network_that_stays_away(network: Network, tally: Tally) -> None:
             assert event["error"].startswith(
                 f"not done within {within} s: no connection to the host"
             ), event
-            assert event["seconds"] < within + LOST_AFTER + LOADED, event
+            # It may have queued behind another step of the host, which has its own time.
+            assert event["seconds"] < 2 * within + LOADED, event
         for relay in network.relays.values():
             relay.arm(None)
         network.fleet.settle()
