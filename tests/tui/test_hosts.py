@@ -219,12 +219,12 @@ async def test_the_terminals_cursor_follows_the_row(folder: Path) -> None:
 
 
 async def test_every_key_is_in_the_palette_or_the_footer(folder: Path) -> None:
-    async with operator(folder, how_to(folder)) as user:
+    async with operator(folder, how_to(folder), size=(100, 60)) as user:
         screen = await user.at("hosts")
         assert isinstance(screen, HostsScreen)
         keys = {command.help for command in screen.commands()}
         assert keys >= {"a", "d", "p", "P", "v", "i"}
-        await user.press("f1", "end")
+        await user.press("f1")
         for words in ("Paste lines", "Import from", "Probe all"):
             await user.sees(words)
 
