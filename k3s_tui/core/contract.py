@@ -76,6 +76,12 @@ class Check(Protocol[S]):
     def diff(self, now: S) -> Change[S] | Problem | None: ...
 
 
+class Telling(Check[S], Protocol[S]):
+    """A check that has something to say of what it found right; few have."""
+
+    def says(self, now: S) -> str: ...
+
+
 class Resource(Check[S], Protocol[S]):
     """A check that can mend what it found."""
 

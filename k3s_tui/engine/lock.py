@@ -10,7 +10,7 @@ import getpass
 import platform
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +69,22 @@ def lock_profile(path: Path, identity: RunIdentity | None = None) -> Iterator[No
         yield
     finally:
         lock.release()
+
+
+def is_held(path: Path) -> bool:
+    """Whether a run of this profile is under way on this machine.
+
+    It takes the lock for a moment: ask only where a run has not said that it ended.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(path, timeout=0) if path.exists() else nullcontext():
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return False
 
 
 def _told(holder: Path) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
-from k3s_tui.core.contract import Change, Check, Problem, S, Step, Verdict
+from k3s_tui.core.contract import Change, Check, Problem, S, Step, Telling, Verdict
 from k3s_tui.core.errors import Lost, OperatorError
 from k3s_tui.core.events import Emit, Planned
 from k3s_tui.engine.graph import Steps, ordered
@@ -73,6 +73,11 @@ def build_telling(step: Step[S], states: States) -> tuple[Check[S], set[Step[Any
 def mends(check: Check[Any]) -> bool:
     """Whether it is a resource: its state is the wanted one.  A check's is whatever it sees."""
     return hasattr(check, "apply")
+
+
+def says(check: Check[S], state: S) -> str:
+    """What it has to say of a state that is right; '' for most."""
+    return cast("Telling[S]", check).says(state) if hasattr(check, "says") else ""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from k3s_tui.core.events import Emit, Outcome, StepDone, StepStarted
 from k3s_tui.engine.connection import Fleet
 from k3s_tui.engine.hands import StepHands
 from k3s_tui.engine.look import Lookout
-from k3s_tui.engine.plan import Item, Plan, States, build, mends
+from k3s_tui.engine.plan import Item, Plan, States, build, mends, says
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 2.0
 """Seconds between two looks at something that we wait for."""
@@ -158,7 +158,7 @@ class Run:
             host=host,
             outcome="changed" if ended.changed else "ok",
             seconds=time.monotonic() - began,
-            summary=ended.changed,
+            summary=ended.changed or ended.said,
             warning=ended.warning.text if ended.warning else "",
             hint=ended.warning.hint if ended.warning else "",
         )
@@ -194,7 +194,8 @@ class Run:
                 found = self._lookout.judge(step, check, now)
                 if found is None or (isinstance(found, Problem) and found.warning):
                     # A change whose end we did not see, because the connection went, is one too.
-                    return _Ended(now, begun, found, mends(check))
+                    said = "" if found else says(check, now)
+                    return _Ended(now, begun, found, mends(check), said)
                 if isinstance(found, Problem):
                     await wait.a_while(found, hands, self._stopping)
                     continue
@@ -236,12 +237,14 @@ class _Ended:
     """What a step's last look found; `changed` is the summary of its change, '' without one.
 
     `mends`: it is a resource, whose state is the wanted one; else a check, which only looks.
+    `said` is what it says of a state that is right.
     """
 
     state: Any
     changed: str
     warning: Problem | None
     mends: bool
+    said: str = ""
 
 
 class _Wait:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from k3s_tui.core.errors import Exit
-from k3s_tui.core.events import AnyEvent, RunDone, StepDone, StepStarted
+from k3s_tui.core.events import AnyEvent, RunDone, RunStarted, StepDone, StepStarted
+from k3s_tui.engine.lock import is_held
 from k3s_tui.engine.record import EVENTS
-from k3s_tui.procedure.recording import runs_folder
+from k3s_tui.procedure.recording import lock_of, runs_folder
 
 _LARGEST = 64 << 20
 """Bytes of a recording that are read."""
@@ -22,18 +23,27 @@ class Past:
     """A run that was recorded at `path`.
 
     `began` is seconds since the epoch; `where` the last step that was begun and did not end well,
-    or ''; `exit` is None when the tool was killed, or still runs.
+    else the last that was begun, or ''; `exit` is None when the tool was killed, or still runs;
+    `why` is what its end said of itself; `running`: it is under way now.
     """
 
     path: Path
     began: float
     exit: int | None
     where: str
+    verb: str = ""
+    why: str = ""
+    running: bool = False
 
     @property
     def ended(self) -> bool:
-        """Whether there is nothing to resume."""
+        """Whether it came to its end, and there is nothing to say of it."""
         return self.exit in (Exit.OK, Exit.VERIFICATION)
+
+    @property
+    def resumable(self) -> bool:
+        """Whether it has begun to change hosts, and something is left to do."""
+        return bool(self.where) and self.verb != "verify" and not self.ended and not self.running
 
 
 def last_run(profile: Path, name: str) -> Past | None:
@@ -44,7 +54,10 @@ def last_run(profile: Path, name: str) -> Past | None:
         return None
     for folder in reversed(folders):
         if (path := folder / EVENTS).is_file():
-            return _read(path)
+            past = _read(path)
+            if past is not None and past.exit is None:
+                past = replace(past, running=is_held(lock_of(profile, name)))
+            return past
     return None
 
 
@@ -60,15 +73,19 @@ def replay(path: Path) -> Iterator[AnyEvent]:
 
 
 def _read(path: Path) -> Past | None:
-    began, ended = 0.0, None
+    past = Past(path, 0.0, None, "")
+    last = ""
     open_steps: dict[str, None] = {}
     try:
         if path.stat().st_size > _LARGEST:
             return None
         for event in replay(path):
-            began = began or event.t
+            past = past if past.began else replace(past, began=event.t)
             match event:
+                case RunStarted():
+                    past = replace(past, verb=event.verb)
                 case StepStarted():
+                    last = event.step
                     open_steps[event.step] = None
                 case StepDone():
                     if event.outcome in ("ok", "changed"):
@@ -76,7 +93,7 @@ def _read(path: Path) -> Past | None:
                     elif event.outcome == "failed":
                         open_steps[event.step] = None
                 case RunDone():
-                    ended = event.exit
+                    past = replace(past, exit=event.exit, why=event.error)
     except OSError:
         return None
-    return Past(path, began, ended, next(reversed(open_steps), ""))
+    return replace(past, where=next(reversed(open_steps), last))

@@ -47,13 +47,13 @@ def recording(
     Raises Locked before anything is said.
     """
     run = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
-    state = state_folder(path, profile.name)
     redact = Redactor()
     recorder = Recorder(runs_folder(path, profile.name) / run if keep else None, redact)
     for reader in readers:
         recorder.subscribe(reader)
     try:
-        with lock_profile(state / "lock", RunIdentity.of(run)) if keep else nullcontext():
+        lock = lock_of(path, profile.name)
+        with lock_profile(lock, RunIdentity.of(run)) if keep else nullcontext():
             if keep:
                 sweep(path)
             recorder(
@@ -76,6 +76,11 @@ def state_folder(profile: Path, name: str) -> Path:
 
     where = hashlib.sha256(str(profile.resolve()).encode()).hexdigest()[:8]
     return user_state_path("k3s-tui") / f"{name}-{where}"
+
+
+def lock_of(profile: Path, name: str) -> Path:
+    """What a run of a profile holds on this machine while it lasts."""
+    return state_folder(profile, name) / "lock"
 
 
 def runs_folder(profile: Path, name: str) -> Path:

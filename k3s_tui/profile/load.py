@@ -70,17 +70,7 @@ def read_text(path: Path) -> str:
 def parse(source: str, filename: str) -> Loaded:
     """A profile from its text.  `filename` is for messages.  Raises ProfileInvalid."""
     source = source.replace("\r\n", "\n")
-    document = parse_toml(source, filename)
-    schema = document.get("schema")
-    if isinstance(schema, int) and schema > SCHEMA:
-        newer = ProfileProblem(
-            "newer-schema",
-            "this profile was made by a newer k3s-tui",
-            ("schema",),
-            expected=str(SCHEMA),
-            help="update k3s-tui",
-        )
-        fail([newer], source, filename)
+    document = read_document(source, filename)
     checked = check(document)
     if not checked.valid:
         fail(checked.problems, source, filename)
@@ -112,6 +102,25 @@ def check(document: Mapping[str, Any]) -> Checked:
     found = [p for p in told if not _spoiled(p, converted.replaced)]
     problems = [p for p in converted.problems if not _needless(p, found)] + found
     return Checked(profile, problems)
+
+
+def read_document(source: str, filename: str) -> dict[str, Any]:
+    """What the text says, right or wrong.
+
+    Raises ProfileInvalid when it is no TOML, or may mean something that is not known here yet.
+    """
+    document = parse_toml(source, filename)
+    schema = document.get("schema")
+    if isinstance(schema, int) and schema > SCHEMA:
+        newer = ProfileProblem(
+            "newer-schema",
+            "this profile was made by a newer k3s-tui",
+            ("schema",),
+            expected=str(SCHEMA),
+            help="update k3s-tui",
+        )
+        fail([newer], source, filename)
+    return document
 
 
 def parse_toml(source: str, filename: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding
 from textual.filter import LineFilter
 from textual.screen import Screen
@@ -35,7 +35,8 @@ from k3s_tui.tui.draft import Draft
 from k3s_tui.tui.language import N_, _
 from k3s_tui.tui.reviewed import needs_review
 from k3s_tui.tui.screens.base import Page
-from k3s_tui.tui.steps import STEPS, WizardStep, load_screens, number
+from k3s_tui.tui.steps import STEPS, WizardStep, load_screens, number, problems_of
+from k3s_tui.tui.translated import TranslatedApp
 
 STYLES = Path(__file__).parent / "styles"
 WIDE = 100
@@ -64,7 +65,7 @@ class Settings:
     """What there is to say about the start, such as a language that cannot be shown."""
 
 
-class Wizard(App[int]):
+class Wizard(TranslatedApp):
     """Exits with the code of the last run, or 0."""
 
     CSS_PATH = sorted(STYLES.glob("*.tcss"))
@@ -177,22 +178,22 @@ class Wizard(App[int]):
         self._backend = make(draft, self._secrets, self.ask)
         self.visited = set()
         if draft.path.exists():
-            self.visited = {step.id for step in STEPS if step.places}
+            self.visited = {step.id for step in STEPS}
 
-    def open(self, path: Path) -> None:
+    def open(self, path: Path, step: str = STEPS[0].id) -> None:
         """Work on the profile that lies there; with what was typed and never saved, if one likes.
 
-        Raises ProfileInvalid when it is no TOML.
+        Raises ProfileInvalid when it cannot be read.
         """
         draft = Draft.open(path)
         unsaved = kept.unsaved(path)
         if unsaved is None:
-            self._begin(draft)
+            self._begin(draft, step)
             return
 
         def answered(take: bool | None) -> None:
             assert unsaved is not None
-            self._begin(unsaved.draft() if take else draft)
+            self._begin(unsaved.draft() if take else draft, step)
 
         question = _("Changes of {path} were never saved.").format(path=path.name)
         if unsaved.outdated:
@@ -205,9 +206,9 @@ class Wizard(App[int]):
         """Go on with a profile that has no file yet."""
         self._begin(unsaved.draft())
 
-    def _begin(self, draft: Draft) -> None:
+    def _begin(self, draft: Draft, step: str = STEPS[0].id) -> None:
         self.work_on(draft)
-        self.go(STEPS[0].id)
+        self.go(step)
 
     def keep_draft(self) -> None:
         """Write down what was typed and is not saved."""
@@ -247,7 +248,7 @@ class Wizard(App[int]):
         """How a visited step stands, before its title; a blank for one that was not."""
         if step.id not in self.visited or not self.has_draft or not step.places:
             return " "
-        wrong = any(p.severity == "error" for p in self.draft.problems(*step.places))
+        wrong = any(p.severity == "error" for p in problems_of(step, self.draft.problems()))
         if not wrong and step.id == "certificates" and needs_review(self.draft):
             return glyphs.glyph("warning")
         return glyphs.glyph("problem" if wrong else "ok")
@@ -303,7 +304,10 @@ class Wizard(App[int]):
             self.notify(str(error), severity="error", markup=False)
         else:
             self.keep_draft()
-            self.notify(_("saved {path}").format(path=self.draft.path), markup=False)
+            told = _("saved {path}").format(path=self.draft.path)
+            if self.backend.note:
+                told = _("saved for this demo only: its folder is deleted when it ends")
+            self.notify(told, markup=False)
 
     def notify(self, message: str, *, title: str = "", markup: bool = False, **how: Any) -> None:
         """Never markup, whatever is asked for, nor a character that the terminal would obey."""
@@ -372,12 +376,13 @@ class Wizard(App[int]):
 
     async def speak(self, code: str) -> None:
         """Another language, at once."""
+        from k3s_tui.tui.screens.step import StepScreen
         from k3s_tui.tui.screens.welcome import WelcomeScreen
 
         language.use(code)
         kept.prefer(language=code)
-        if self.current_step:
-            self.go(self.current_step)
+        if isinstance(self.screen, StepScreen):
+            self._show(self.screen.anew())
         elif isinstance(self.screen, WelcomeScreen):
             self.show_welcome()
         else:

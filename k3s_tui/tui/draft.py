@@ -7,7 +7,9 @@ knows by its path which field it belongs to.
 from __future__ import annotations
 
 import copy
+import re
 import tomllib
+import unicodedata
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +20,7 @@ from k3s_tui.core.secret import Secret
 from k3s_tui.procedure.fixed import Code, changed_options, fixed_fields, installed
 from k3s_tui.profile import load, save
 from k3s_tui.profile.locate import Path as Place
+from k3s_tui.profile.locate import locate
 from k3s_tui.profile.model import Profile
 from k3s_tui.profile.problem import ProfileProblem
 
@@ -41,18 +44,19 @@ class Draft:
         """Certificates that the operator has looked at, and what they said then."""
         self._saved = copy.deepcopy(self.document) if path.exists() else None
         self._opened = self._saved
+        self._source = ""
+        """The file's text, as it was opened."""
         self._checked: load.Checked | None = None
         self._fixed: dict[Place, Code] | None = None
 
     @classmethod
     def new(cls, path: Path, user: str) -> Draft:
         """A draft with everything filled in that has a good default."""
-        name = path.stem
         return cls(
             path,
             {
                 "schema": 1,
-                "name": name,
+                "name": name_of(path),
                 "ssh": {"user": user, "become": "root" if user == "root" else "sudo"},
                 "hosts": {},
                 "datastore": {
@@ -73,10 +77,11 @@ class Draft:
 
     @classmethod
     def open(cls, path: Path) -> Draft:
-        """The profile at `path`, right or wrong.  Raises ProfileInvalid when it is no TOML."""
+        """The profile at `path`, right or wrong.  Raises ProfileInvalid when it cannot be read."""
         source = load.read_text(path)
-        load.parse_toml(source, str(path))
-        return cls(path, tomllib.loads(source))
+        draft = cls(path, load.read_document(source, str(path)))
+        draft._source = source
+        return draft
 
     def get(self, place: Place, default: Any = None) -> Any:
         """The value at a place, or `default`."""
@@ -176,6 +181,11 @@ class Draft:
         mine = [p for p in found if not places or _is_below(p.path, places)]
         return sorted(mine, key=lambda p: p.severity != "error")
 
+    def line(self, place: Place) -> int:
+        """Where the file that was opened says it, from 1; 0 where it does not."""
+        span = locate(self._source).keys.get(place)
+        return self._source.count("\n", 0, span.start) + 1 if span else 0
+
     def set_table(self, place: Place, text: str) -> None:
         """Put a table there that was typed as TOML; text that is none is kept aside."""
         try:
@@ -245,6 +255,15 @@ class Draft:
         save.save(self.path, profile)
         self._saved = copy.deepcopy(self.document)
         return profile
+
+
+def name_of(path: Path) -> str:
+    """What a profile is called that is to lie at `path`: of the file's name, what a name may have;
+    "cluster" when that is nothing.
+    """
+    stem = unicodedata.normalize("NFKD", path.stem)
+    plain = "".join(c for c in stem if not unicodedata.combining(c))
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-._")[:63] or "cluster"
 
 
 def _at(document: Mapping[str, Any], place: Place) -> Any:

@@ -6,7 +6,7 @@ it is, and keeps what the message names; a test sees to it that no code is missi
 
 from __future__ import annotations
 
-from k3s_tui.profile.problem import ProfileProblem
+from k3s_tui.profile.problem import ProfileInvalid, ProfileProblem
 from k3s_tui.tui.language import N_, _, current
 
 KINDS = {
@@ -40,6 +40,7 @@ KINDS = {
     "needless-setting": N_("this setting means nothing here"),
     "newer-schema": N_("this profile was made by a newer k3s-tui"),
     "no-datastore": N_("no host has the role datastore"),
+    "no-role": N_("a host needs a role"),
     "no-loadbalancer": N_("no host has the role load balancer"),
     "no-server": N_("no host has the role server"),
     "bad-reference": N_("this is no reference to a secret"),
@@ -63,6 +64,7 @@ KINDS = {
     "too-large": N_("the file is too large"),
     "unknown-host": N_("no host of this profile is called that"),
     "unknown-key": N_("there is no such setting"),
+    "unknown-role": N_("there is no such role"),
     "unknown-value": N_("this is not one of the possible values"),
     "unreadable": N_("the file cannot be read"),
     "unused-labels": N_("labels and taints have no effect on this host"),
@@ -79,5 +81,11 @@ def tell(problem: ProfileProblem) -> str:
     if problem.expected:
         text = f"{text}; {_('expected')}: {problem.expected}"
     if problem.help:
-        text = f"{text}. {problem.help}"
+        text = f"{text}; {problem.help}"
     return text
+
+
+def tell_invalid(error: ProfileInvalid) -> str:
+    """All that is wrong with a file that cannot be opened, with its lines."""
+    kinds = [] if current() == "en" else [_(KINDS[p.code]) for p in error.problems]
+    return "\n".join([*kinds, error.render()])

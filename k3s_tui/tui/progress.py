@@ -50,6 +50,8 @@ class StepView:
     host: str
     state: State = "pending"
     summary: str = ""
+    said: str = ""
+    """What its check said of what it found right."""
     diff: str = ""
     warning: str = ""
     waits: str = ""
@@ -207,6 +209,7 @@ class Progress:
         host.heard = event.t
         step.state, step.seconds, step.waits = event.outcome, event.seconds, ""
         step.summary = event.summary or step.summary
+        step.said = event.summary if event.outcome == "ok" else ""
         # A warning of the plan that still holds has its hint there.
         step.hint = event.hint or (
             step.hint if event.warning and event.warning == step.warning else ""

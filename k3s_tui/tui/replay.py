@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -103,13 +104,17 @@ class Replay:
         self._task = asyncio.create_task(self._play())
 
     def stop(self) -> bool:
-        self.stopping = "now"
-        if self._task is not None and not self._task.done():
+        """As a run does: gently, what is under way ends as it did, and nothing else begins."""
+        if self._task is None or self._task.done():
+            return False
+        self.stopping = "now" if self.stopping or not self.progress.active else "gently"
+        if self.stopping == "now":
             self._task.cancel()
             for step in self.progress.active:
-                self._read(StepDone(step=step.id, host=step.host, outcome="cancelled"))
-            self._read(RunDone(exit=Exit.INTERRUPTED, error="interrupted"))
-        return False
+                done = StepDone(step=step.id, host=step.host, outcome="cancelled")
+                self._read(replace(done, t=time.time()))
+            self._read(self._interrupted())
+        return True
 
     async def wait(self) -> None:
         if self._task is not None:
@@ -131,9 +136,35 @@ class Replay:
         began, first = time.time(), self._events[0].t
         for event in self._events:
             due = began + (event.t - first) / self._speed
+            if self._is_left_out(event):
+                continue
             if due > time.time():
                 await asyncio.sleep(due - time.time())
+            if self._is_left_out(event):  # told to stop meanwhile
+                continue
             self._read(replace(event, t=time.time()))
+            if self.stopping and not self.progress.active:
+                self._read(self._interrupted())
+                return
+
+    def _is_left_out(self, event: AnyEvent) -> bool:
+        """Whether it is of something that does not begin any more."""
+        if not self.stopping:
+            return False
+        return getattr(event, "step", "") not in {step.id for step in self.progress.active}
+
+    def _interrupted(self) -> RunDone:
+        """What has become of the steps so far."""
+        states = Counter(step.state for step in self.progress.steps.values())
+        return RunDone(
+            t=time.time(),
+            exit=Exit.INTERRUPTED,
+            ok=states["ok"],
+            changed=states["changed"],
+            failed=states["failed"],
+            skipped=states.total() - states["ok"] - states["changed"] - states["failed"],
+            error="interrupted",
+        )
 
     def _read(self, event: AnyEvent) -> None:
         self.progress(event)

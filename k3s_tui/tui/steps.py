@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from k3s_tui.profile.locate import Path as Place
+from k3s_tui.profile.problem import ProfileProblem
 from k3s_tui.tui.language import N_
 
 if TYPE_CHECKING:
@@ -33,20 +34,10 @@ class WizardStep:
 
 
 STEPS = (
-    WizardStep("hosts", N_("Hosts"), (("hosts",), ("ssh",))),
+    WizardStep("hosts", N_("Hosts"), (("name",), ("hosts",), ("ssh",))),
     WizardStep("certificates", N_("Certificates"), (("pki",),), N_("Certs")),
     WizardStep("datastore", N_("Datastore"), (("datastore",),)),
-    WizardStep(
-        "servers",
-        N_("Servers"),
-        (
-            ("k3s", "version"),
-            ("k3s", "token"),
-            ("k3s", "tls-san"),
-            ("k3s", "server-config"),
-            ("install",),
-        ),
-    ),
+    WizardStep("servers", N_("Servers"), (("k3s",), ("install",))),
     WizardStep("loadbalancer", N_("Load balancer"), (("loadbalancer",),), N_("Balancer")),
     WizardStep("agents", N_("Agents"), (("k3s", "agent-token"), ("k3s", "agent-config"))),
     WizardStep("review", N_("Review")),
@@ -70,7 +61,10 @@ def number(step: str) -> int:
 
 def responsible_for(place: Place) -> WizardStep:
     """The step that asks for what lies there; the first one for what none asks for."""
-    for step in STEPS:
-        if any(place[: len(own)] == own for own in step.places):
-            return step
-    return STEPS[0]
+    above = [(len(own), step) for step in STEPS for own in step.places if place[: len(own)] == own]
+    return max(above, key=lambda each: each[0])[1] if above else STEPS[0]
+
+
+def problems_of(step: WizardStep, problems: Iterable[ProfileProblem]) -> list[ProfileProblem]:
+    """Those that this step is to tell: each problem is told by one step."""
+    return [problem for problem in problems if responsible_for(problem.path) is step]

@@ -39,7 +39,8 @@ def to_review(tty: Terminal) -> None:
 
 
 def start(tty: Terminal) -> None:
-    tty.press("Enter")
+    """What a look has found, wherever the focus is."""
+    tty.press("C-n")
     tty.until("Start?")
     tty.press("Tab", "Enter")
     tty.until("step ")

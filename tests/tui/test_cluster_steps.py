@@ -280,3 +280,18 @@ async def test_hostile_text_in_every_field(folder: Path) -> None:
                 await user.press("ctrl+n")
                 await user.at(step)
                 assert "\x1b" not in user.text and "\u202e" not in user.text
+
+
+@pytest.mark.parametrize("step", ["servers", "agents"])
+@pytest.mark.parametrize("size", SIZES[1:])
+async def test_enter_on_a_node_is_said_to_edit_it(
+    folder: Path, step: str, size: tuple[int, int]
+) -> None:
+    async with operator(folder, how_to(folder), size) as user:
+        await user.at("hosts")
+        await go(user, step)
+        await user.sees("Enter edits a node")
+        user.wizard.screen.query_one(NodeTable).focus()
+        await user.sees("⏎ Edit")
+        await user.press("enter")
+        await user.on(HostDialog)

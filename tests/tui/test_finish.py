@@ -45,9 +45,9 @@ async def test_a_real_recording_ends_with_the_whole_cluster(folder: Path) -> Non
         user.wizard.show_finish()
         await user.on(FinishScreen)
         text = whole(user)
-        for node in ("k3s-server-1  Ready  server", "k3s-agent     Ready  agent "):
+        for node in ("k3s-server-1  Ready", "k3s-agent     Ready"):
             assert node in text
-        assert "v1.36.3+k3s1  10.161.129.154" in text
+        assert "server  10.161.129.154" in text
         assert "the datastore refuses: a wrong password  2/2" in text
         assert "every server answers through the load balancer  1/1" in text
         assert "k3s-server-1: CN=k3s" in text
@@ -72,6 +72,36 @@ async def test_every_line_of_a_long_result_is_reached_by_keys(folder: Path, benc
         await user.sees("The cluster is up")
         await user.press("pagedown")
         await user.until(lambda: "The cluster is up" not in user.text)
+
+
+async def test_a_node_is_shown_with_the_version_that_it_says(folder: Path) -> None:
+    step = {"step": "k3s-agent/verification/node", "host": "k3s-server-1"}
+    events: list[AnyEvent] = [
+        RunStarted(t=1, tool="", run="r", verb="apply", profile="", hosts=["k3s-agent"]),
+        StepDone(t=2, **step, outcome="ok", summary="Ready, v1.36.3+k3s1-standin"),  # type: ignore[arg-type]
+        RunDone(t=3, exit=0, ok=1),
+    ]
+    async with operator(folder, how_to(folder), backend=lambda *_: Recorded(events)) as user:
+        await user.at("hosts")
+        run = Replay(events)
+        run.forward(len(events))
+        user.wizard.run_controller = run
+        user.wizard.show_finish()
+        await user.on(FinishScreen)
+        await user.sees("k3s-agent  Ready, v1.36.3+k3s1-standin  agent   10.161.129.196")
+
+
+async def test_another_language_keeps_the_focus_and_the_report(folder: Path, bench: Bench) -> None:
+    bench.work("postgres/datastore/packages", "exit 1")
+    async with started(folder, bench, (100, 40)) as user:
+        await user.on(FinishScreen)
+        await user.press("w")
+        await user.sees("no password, token or private key")
+        user.wizard.screen.query_one("#report", Button).focus()
+        await user.until(lambda: user.focused is not None and user.focused.id == "report", "focus")
+        await user.wizard.speak("zh_CN")
+        await user.sees("没有密码、token 或私钥")
+        await user.until(lambda: user.focused is not None and user.focused.id == "report", "focus")
 
 
 async def test_verifying_again_proves_and_changes_nothing(folder: Path, bench: Bench) -> None:

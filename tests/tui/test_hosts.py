@@ -124,6 +124,21 @@ async def test_what_is_wrong_is_told_below_its_field(
         assert "Cancel" in user.text and "OK" in user.text
 
 
+@pytest.mark.parametrize("size", SIZES)
+async def test_what_is_to_be_mended_is_seen(folder: Path, size: tuple[int, int]) -> None:
+    """However long the message below it is."""
+    async with operator(folder, how_to(folder), size) as user:
+        await user.at("hosts")
+        await user.press("a")
+        dialog = await user.on(HostDialog)
+        for place, text in {"name": "new", "address": "10.0.0.9", "node-ip": "fd00::9"}.items():
+            field(dialog, place).query_one(Input).value = text
+        await user.press("ctrl+s")
+        assert len(problem(dialog, "node-ip")) > 150
+        assert field(dialog, "node-ip").has_focus_within
+        await user.until(lambda: "fd00::9" in user.text, "the input")
+
+
 async def test_a_host_without_a_role_is_refused(folder: Path) -> None:
     async with operator(folder, how_to(folder)) as user:
         await user.at("hosts")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from textual.widgets import Button, Checkbox, Static
+from textual.widgets import Button, Checkbox, Static, Tree
 
 from k3s_tui.core.errors import Exit
 from k3s_tui.resources.postgres.standing import ForeignSession
@@ -118,3 +118,60 @@ async def test_in_chinese(folder: Path, bench: Bench) -> None:
         await user.wizard.speak("zh")
         await looked(user)
         await user.sees("PostgreSQL 可以重启")
+
+
+@pytest.mark.parametrize("size", [(60, 15), (80, 24), (120, 40)])
+async def test_the_arrows_show_the_changes_at_once(
+    folder: Path, bench: Bench, size: tuple[int, int]
+) -> None:
+    bench.work("postgres/datastore/other", summary="make another")
+    bench.check("k3s-agent/preflight/disk", "never", warning=True)
+    async with operator(folder, how_to(folder), size, backend=bench.backend) as user:
+        await user.at("hosts")
+        await looked(user)
+        await user.until(lambda: isinstance(user.focused, Tree), "the plan")
+        await user.until(lambda: "postgres/datastore/role" in shown(user), "the first change")
+        assert "+ it" in shown(user)
+        await user.press("down")
+        await user.until(lambda: "make another" in shown(user), "the second one")
+        await user.sees("^n Start")
+        await user.press("ctrl+n")
+        await user.on(ConfirmDialog)
+
+
+async def test_where_nothing_is_to_change_it_can_be_started(folder: Path, bench: Bench) -> None:
+    (bench.root / "postgres-datastore-role").write_text("made")
+    async with operator(folder, how_to(folder), backend=bench.backend) as user:
+        await user.at("hosts")
+        await looked(user)
+        await user.sees("everything is as wanted")
+        assert user.focused is user.wizard.screen.query_one("#next")
+
+
+async def test_another_language_keeps_the_plan(folder: Path, bench: Bench) -> None:
+    async with operator(folder, how_to(folder), backend=bench.backend) as user:
+        await user.at("hosts")
+        await looked(user)
+        await user.until(lambda: may_start(user), "the plan")
+        await user.wizard.speak("zh_CN")
+        await user.at("review")
+        await user.sees("1 项更改")
+        assert may_start(user)
+        await user.until(lambda: "+ it" in shown(user), "the change")
+        await user.wizard.speak("en")
+        await user.at("review")
+        await user.sees("1 to change")
+        assert may_start(user)
+
+
+async def test_a_look_is_said_to_write_on_this_machine(folder: Path, bench: Bench) -> None:
+    async with operator(folder, how_to(folder), backend=bench.backend) as user:
+        await user.at("hosts")
+        user.wizard.go("review")
+        await user.at("review")
+        await user.sees("A look saves the profile")
+
+
+def shown(user: Operator) -> str:
+    """What stands beside the plan."""
+    return str(user.wizard.screen.query_one("#diff", Static).render())

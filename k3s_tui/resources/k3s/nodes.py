@@ -85,6 +85,10 @@ class NodeReady:
             return Problem(f"node {self.node} is not labelled as control plane")
         return None
 
+    def says(self, now: NodeState) -> str:
+        """What it runs by its own word: a build's suffix is seen wherever the version is."""
+        return f"Ready, {now.version}"
+
 
 def node_state(node: Mapping[str, Any]) -> NodeState:
     """One node object of the Kubernetes API."""

@@ -223,7 +223,7 @@ class DatastoreScreen(StepScreen):
         try:
             prover = await self.wizard.backend.prover(self.draft)
         except OperatorError as error:
-            told = f"{error}. {error.hint}" if error.hint else str(error)
+            told = f"{error}; {error.hint}" if error.hint else str(error)
             self.notify(told, severity="error", markup=False)
             return
         if prover is None:

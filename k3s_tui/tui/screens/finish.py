@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 from rich.cells import cell_len, set_cell_size
 from textual import on
@@ -101,6 +102,8 @@ class FinishScreen(Page):
         """`run` has ended.  The next one may begin while this screen is still there."""
         super().__init__()
         self.run = run
+        self._report: Path | OperatorError | None = None
+        """Where a report was saved, or why it was not."""
 
     def compose(self) -> ComposeResult:
         yield TitleBar()
@@ -131,6 +134,14 @@ class FinishScreen(Page):
         self.query_one("#quit" if self.succeeded else "#retry").focus()
         if self.run.error is not None:
             self.action_report()
+
+    async def recompose(self) -> None:
+        """In another language, all is drawn anew."""
+        focused = self.focused.id if self.focused else None
+        await super().recompose()
+        self._tell_report()
+        for widget in self.query(f"#{focused or 'quit'}"):
+            widget.focus()
 
     @property
     def exit(self) -> int:
@@ -200,13 +211,14 @@ class FinishScreen(Page):
             return
         yield _("Nodes"), "heading"
         width = max(len(step.about) for step in nodes)
+        said = max(len(step.said) for step in nodes) or len("Ready")
         for step in nodes:
             role = _("server") if step.about in profile.servers else _("agent")
             entry = profile.hosts.get(step.about)
             address = entry.cluster_address if entry else ""
             yield (
-                f"{glyphs.glyph('ok')} {step.about:<{width}}  Ready  {role:<6}  "
-                f"{profile.k3s.version}  {address}",
+                f"{glyphs.glyph('ok')} {step.about:<{width}}  {step.said or 'Ready':<{said}}  "
+                f"{role:<6}  {address}",
                 "",
             )
 
@@ -340,21 +352,26 @@ class FinishScreen(Page):
     @on(Button.Pressed, "#report")
     def action_report(self) -> None:
         try:
-            path = self.run.save_report()
+            self._report = self.run.save_report()
         except OperatorError as error:
-            self._say(str(error), wrong=True)
-        else:
-            contents = _(
-                "It holds the events, the plan, how it ended, the profile without its comments, "
-                "host keys and versions; no password, token or private key."
-            )
-            self._say(f"{_('Report')}  {short(path)}\n{contents}")
+            self._report = error
+        self._tell_report()
 
     def action_scroll(self, way: str) -> None:
         """The focus stays on the buttons."""
         getattr(self.query_one("#body"), f"scroll_{way}")(animate=False)
 
-    def _say(self, text: str, *, wrong: bool = False) -> None:
+    def _tell_report(self) -> None:
+        if self._report is None:
+            return
+        wrong = isinstance(self._report, OperatorError)
+        text = str(self._report)
+        if isinstance(self._report, Path):
+            contents = _(
+                "It holds the events, the plan, how it ended, the profile without its comments, "
+                "host keys and versions; no password, token or private key."
+            )
+            text = f"{_('Report')}  {short(self._report)}\n{contents}"
         told = self.query_one("#report-told", Static)
         told.update(plain(text))
         told.add_class("-told")

@@ -16,6 +16,7 @@ from textual.worker import Worker, WorkerState
 
 from k3s_tui.core.errors import OperatorError
 from k3s_tui.procedure.probing import Found, Prober, Told
+from k3s_tui.profile.problem import ProfileProblem
 from k3s_tui.tui import glyphs
 from k3s_tui.tui.dialogs.confirm import ConfirmDialog
 from k3s_tui.tui.dialogs.host import HostDialog
@@ -43,6 +44,7 @@ _Key: TypeAlias = tuple[str, str]
 
 
 class HostsScreen(StepScreen):
+    AUTO_FOCUS = ""  # which would scroll to the table, and past what is told above it
     BINDINGS = [
         Binding("a", "add", N_("Add")),
         Binding("d", "delete", N_("Delete")),
@@ -68,6 +70,12 @@ class HostsScreen(StepScreen):
         yield HostTable()
         yield Static(id="roles")
         yield Rows(id="found")
+        yield Field(
+            ("name",),
+            N_("Cluster name"),
+            draft.get(("name",)),
+            help=N_("What kubectl calls the cluster, and under what its runs are recorded."),
+        )
         yield Field(
             ("ssh", "user"),
             N_("SSH user"),
@@ -122,8 +130,8 @@ class HostsScreen(StepScreen):
         self.fill()
         if self.first[:1] == ("hosts",) and len(self.first) > 1:
             self.table.choose(str(self.first[1]))
-        if self.first[:1] != ("ssh",):
-            self.table.focus()
+        if self.first[:1] not in (("ssh",), ("name",)):
+            self.table.focus(scroll_visible=False)
 
     async def recompose(self) -> None:
         """In another language, all is drawn anew."""
@@ -169,6 +177,10 @@ class HostsScreen(StepScreen):
 
     def changed(self) -> None:
         self.fill()
+
+    def tells(self, problem: ProfileProblem) -> bool:
+        """Those of hosts are told below the table, and beside the buttons."""
+        return problem.path[:1] == ("hosts",)
 
     def summarize(self) -> None:
         """Hosts that are not right are named; what is wrong with them is told below the table."""
@@ -305,7 +317,7 @@ class HostsScreen(StepScreen):
         try:
             prober = await self.wizard.backend.prober(self.draft)
         except OperatorError as error:
-            self._complain(f"{error}. {error.hint}" if error.hint else str(error))
+            self._complain(f"{error}; {error.hint}" if error.hint else str(error))
             return
         if prober is None:
             self.notify(_("A recording has no hosts to probe."), markup=False)

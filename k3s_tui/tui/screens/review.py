@@ -36,10 +36,12 @@ class ReviewScreen(StepScreen):
     BINDINGS = [
         Binding("p", "look", N_("Look at the hosts")),
         Binding("y", "copy_command", N_("Copy command")),
+        Binding("ctrl+n", "next", N_("Start"), key_display="^n"),
     ]
     HELP = N_(
         "k3s-tui looks at every host and says what it would change. Nothing is changed before you "
-        "start the run. 'later' is known only when what comes before it is done."
+        "start the run. 'later' is known only when what comes before it is done. The arrows go "
+        "through the plan, and show each change; ^n starts."
     )
 
     plan: Plan | None = None
@@ -70,12 +72,27 @@ class ReviewScreen(StepScreen):
             self._say(_("The profile is not right yet. Enter leads to where it is."), wrong=True)
             self._list_problems()
             self.query_one("#look", Button).disabled = True
-            tree.focus()
+            self._read_from(tree.root.children[0])
             return
-        self._say(_("Nothing was looked at yet: this connects to the hosts, and only reads."))
+        if self.plan is not None:
+            self._take(self.plan)
+            return
+        self._say(
+            _(
+                "Nothing was looked at yet. A look saves the profile and makes its secrets on this "
+                "machine; of the hosts it only reads."
+            )
+        )
         self._list_unseen()
         self._list_weaknesses()
         self.query_one("#look", Button).focus()
+
+    def anew(self) -> StepScreen:
+        """With what was found."""
+        screen = super().anew()
+        assert isinstance(screen, ReviewScreen)
+        screen.plan = self.plan
+        return screen
 
     @property
     def command(self) -> str:
@@ -124,9 +141,10 @@ class ReviewScreen(StepScreen):
         if event.node.data is _CERTIFICATES:
             self.wizard.go(_CERTIFICATES.id)
         elif isinstance(event.node.data, ProfileProblem):
-            step = responsible_for(event.node.data.path).id
+            place = event.node.data.path
+            step = responsible_for(place).id
             self.wizard.visited.add(step)
-            self.wizard.go(step)
+            self.wizard.go(step, place)
 
     @on(Tree.NodeHighlighted)
     def _detail(self, event: Tree.NodeHighlighted[Any]) -> None:
@@ -153,9 +171,7 @@ class ReviewScreen(StepScreen):
             self._say(_("opening the secret store …"))
             profile = await self.wizard.backend.prepare(self.draft)
             self._say(_("looking at the hosts …"))
-            self.plan = await self.wizard.backend.plan(
-                profile, allow_restart=self.wizard.allow_restart
-            )
+            plan = await self.wizard.backend.plan(profile, allow_restart=self.wizard.allow_restart)
         except (OperatorError, ExceptionGroup, OSError) as error:
             told = ending_of(error, Hints())
             if told is None:
@@ -163,13 +179,29 @@ class ReviewScreen(StepScreen):
             hints = [f"{_('try')}: {hint}" for hint in told.hint.splitlines()]
             self._say("\n".join([told.error, *hints]), wrong=True)
             return
-        self.wizard.plan = self.plan
-        self._show_plan(self.plan)
+        self.wizard.plan = plan
+        self._take(plan)
+
+    def _take(self, plan: Plan) -> None:
+        """What was found is what can be started."""
+        self.plan = plan
+        self._show_plan(plan)
         allow = self.query_one("#allow-restart")
-        allow.display = self.wizard.allow_restart or wants_restart(self.plan)
-        if not self.plan.refusals:
-            start.disabled = False
+        allow.display = self.wizard.allow_restart or wants_restart(plan)
+        start = self.query_one("#next", Button)
+        start.disabled = bool(plan.refusals)
+        tree = self.query_one(Tree)
+        leaves = (node for host in tree.root.children for node in host.children)
+        if first := next((leaf for leaf in leaves if _is_pending(leaf.data)), None):
+            self._read_from(first)
+        elif not start.disabled:
             start.focus()
+
+    def _read_from(self, node: TreeNode[Any]) -> None:
+        """The keys are where there is something to read; what else there is has keys, too."""
+        tree = self.query_one(Tree)
+        tree.focus()
+        self.call_after_refresh(tree.move_cursor, node)
 
     def _show_plan(self, plan: Plan) -> None:
         if plan.refusals:
@@ -236,6 +268,11 @@ class ReviewScreen(StepScreen):
         )
         if await self.wizard.ask.show(ConfirmDialog(question, yes=N_("Start"), no=N_("Not yet"))):
             self.wizard.start_run(self.draft.checked.profile, plan)
+
+
+def _is_pending(data: object) -> bool:
+    """Whether it is a line of what would be done, or of what stands against it."""
+    return isinstance(data, Item) and data.verdict != "ok"
 
 
 def _whole(data: object) -> str:

@@ -28,6 +28,7 @@ class NodesScreen(StepScreen):
         """The table, and what it says about who joins whom."""
         yield Static(id="joins")
         yield NodeTable(self.draft, self.ROLE, id="nodes")
+        yield Static(_("Enter edits a node: its labels, its taints, and all the rest."), id="edits")
 
     def on_mount(self) -> None:
         self.changed()

@@ -19,7 +19,7 @@ from k3s_tui.tui.fixed import tell as tell_fixed
 from k3s_tui.tui.language import N_, _, ngettext
 from k3s_tui.tui.problems import tell
 from k3s_tui.tui.screens.base import Page
-from k3s_tui.tui.steps import WizardStep
+from k3s_tui.tui.steps import WizardStep, problems_of
 from k3s_tui.tui.text import plain
 from k3s_tui.tui.widgets.field import Field
 from k3s_tui.tui.widgets.key_bar import KeyBar
@@ -51,6 +51,7 @@ class StepScreen(Page):
         yield TitleBar()
         yield StepBar(self.step.id)
         with VerticalScroll(id="body", can_focus=False):
+            yield Static(id="homeless")
             yield from self.body()
         yield Static(id="told")
         with Horizontal(id="nav"):
@@ -59,6 +60,13 @@ class StepScreen(Page):
             yield Button(_("Back"), id="back", compact=True)
             yield Button(_("Next"), id="next", variant="primary", compact=True)
         yield KeyBar()
+
+    def anew(self) -> StepScreen:
+        """The same step, for another language."""
+        screen = self.step.screen()
+        focused = _field_of(self.focused)
+        screen.first = focused.place if focused else self.first
+        return screen
 
     def body(self) -> Iterable[Field | Static]:
         """What the step asks for."""
@@ -75,9 +83,20 @@ class StepScreen(Page):
             self.summarize()
         self.wizard.visited.add(self.step.id)
         self._fix()
-        for field in self.query(Field):
-            if field.place == self.first:
-                field.focus_input()
+        self._go_to_first()
+
+    def _go_to_first(self) -> None:
+        """To the field that asks for what is there, or to what is told of it."""
+        if not self.first:
+            return
+        at = [f for f in self.query(Field) if self.first[: len(f.place)] == f.place]
+        if at:
+            max(at, key=lambda field: len(field.place)).focus_input()
+        elif self.homeless:
+            self.call_after_refresh(self._show_homeless)
+
+    def _show_homeless(self) -> None:
+        self.query_one("#homeless").scroll_visible(animate=False, force=True)
 
     def _fix(self) -> None:
         """What a cluster that is there has decided is shown as such.
@@ -94,10 +113,16 @@ class StepScreen(Page):
     @property
     def problems(self) -> list[ProfileProblem]:
         """What is wrong with the parts of the profile that this step asks for."""
-        return self.draft.problems(*self.step.places) if self.step.places else []
+        return problems_of(self.step, self.draft.problems())
+
+    @property
+    def homeless(self) -> list[ProfileProblem]:
+        """Those of no field: only in the file one can see to them."""
+        fields = [field.place for field in self.query(Field)]
+        return [p for p in self.problems if not any(p.path[: len(f)] == f for f in fields)]
 
     def show_problems(self) -> None:
-        """Put each problem below its field; those of no field are told beside the buttons."""
+        """Put each problem below its field; those of no field are told above all fields."""
         for field in self.query(Field):
             field.show(self.draft.problems(field.place))
         self.summarize()
@@ -105,8 +130,8 @@ class StepScreen(Page):
     def summarize(self) -> None:
         """One line on what keeps the operator from going on."""
         errors = [p for p in self.problems if p.severity == "error"]
-        fields = [field.place for field in self.query(Field)]
-        homeless = [p for p in self.problems if not any(p.path[: len(f)] == f for f in fields)]
+        homeless = self.homeless
+        self._tell_homeless(homeless)
         if homeless:
             text = tell(homeless[0])
         elif errors:
@@ -118,6 +143,26 @@ class StepScreen(Page):
         summary = self.query_one("#summary", Static)
         summary.update(plain(text), layout=False)
         summary.set_class(bool(errors), "-error")
+
+    def _tell_homeless(self, homeless: list[ProfileProblem]) -> None:
+        told = [self._told(problem) for problem in homeless if not self.tells(problem)]
+        if told:
+            path = self.draft.path.name
+            told.append(_("No step asks for this: see to it in {path}.").format(path=path))
+        block = self.query_one("#homeless", Static)
+        block.display = bool(told)
+        block.set_class(any(p.severity == "error" for p in homeless), "-error")
+        block.update(plain("\n".join(told)))
+
+    def _told(self, problem: ProfileProblem) -> str:
+        """With its line in the file, where it is there."""
+        line = self.draft.line(problem.path)
+        where = f"{_('line {n}').format(n=line)}: " if line else ""
+        return f"{where}{problem.where}: {tell(problem)}"
+
+    def tells(self, problem: ProfileProblem) -> bool:
+        """Whether this step has another place for a problem of no field."""
+        return False
 
     @on(Field.Changed)
     def _write(self, event: Field.Changed) -> None:
@@ -163,6 +208,8 @@ class StepScreen(Page):
                 if field.is_wrong:
                     field.focus_input()
                     return
+            if self.homeless:
+                self._show_homeless()
             self.app.bell()
             return
         self.wizard.go_on(self.step)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from textual.binding import Binding
 from textual.widgets import DataTable
 
 from k3s_tui.tui.draft import Draft, roles_of
-from k3s_tui.tui.language import _
+from k3s_tui.tui.language import N_, _
 from k3s_tui.tui.text import cell
 
 
@@ -17,6 +18,8 @@ class NodeTable(DataTable[Any]):
     DEFAULT_CSS = """
     NodeTable { height: auto; min-height: 2; max-height: 8; }
     """
+
+    BINDINGS = [Binding("enter", "select_cursor", N_("Edit"), key_display="⏎")]
 
     def __init__(self, draft: Draft, role: str, *, id: str | None = None) -> None:
         super().__init__(id=id, cursor_type="row", zebra_stripes=True)

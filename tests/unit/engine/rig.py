@@ -139,6 +139,14 @@ class Seen:
         return Problem(f"{self.name} is not there", "make it", self.warning)
 
 
+@dataclass(frozen=True)
+class Heard(Seen):
+    """One that says what it found."""
+
+    def says(self, now: str) -> str:
+        return f"it says {now}"
+
+
 @dataclass
 class Rig:
     """Hosts, connections, and what was said."""

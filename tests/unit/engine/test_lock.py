@@ -7,7 +7,7 @@ import pytest
 
 from k3s_tui.core.contract import Host
 from k3s_tui.core.errors import Locked
-from k3s_tui.engine.lock import RunIdentity, lock_host, lock_profile
+from k3s_tui.engine.lock import RunIdentity, is_held, lock_host, lock_profile
 from tests.unit.engine.rig import FolderTransport
 
 MINE = RunIdentity("run-1", "me@here")
@@ -47,6 +47,17 @@ def test_a_profile_is_run_by_one_process(tmp_path: Path) -> None:
     ):
         pass
     with lock_profile(path):
+        pass
+
+
+def test_whether_a_run_is_under_way_is_seen_without_stopping_it(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "lock"
+    assert not is_held(path)
+    assert not path.exists()
+    with lock_profile(path, THEIRS):
+        assert is_held(path)
+    assert not is_held(path)
+    with lock_profile(path, MINE):
         pass
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from k3s_tui.core.contract import Change, Hands, Probe, Problem, Step
 from k3s_tui.core.events import HostState, Line, StepDone, StepStarted, Waiting
-from tests.unit.engine.rig import Marker, Rig, Seen, outcomes, verdicts
+from tests.unit.engine.rig import Heard, Marker, Rig, Seen, outcomes, verdicts
 
 
 async def until(condition: object, *, within: float = 10.0) -> None:
@@ -64,6 +64,14 @@ async def test_a_wait_ends_when_its_condition_comes_true(rig: Rig) -> None:
     (rig.folder(a) / "signal").write_text("here")
     assert outcomes(await task) == {"b/maker": "changed", "a/wait": "ok"}
     assert [event.condition for event in rig.of(Waiting)] == ["signal is not there"]
+
+
+async def test_a_check_that_found_it_right_may_say_what_it_found(rig: Rig) -> None:
+    a = rig.host("a")
+    maker = Step("a/maker", a, Marker("made", "v1"))
+    await rig.apply([maker, Step("a/heard", a, Heard("made"), (maker,))])
+    heard = next(e for e in rig.of(StepDone) if e.step == "a/heard")
+    assert (heard.outcome, heard.summary) == ("ok", "it says v1")
 
 
 async def test_a_deadline_names_the_condition(rig: Rig) -> None:

@@ -110,6 +110,11 @@ def test_which_builds_are_of_one_release(found: str, same: bool) -> None:
     assert same_release(found, "v1.34.1+k3s1") == same
 
 
+def test_a_node_says_which_build_it_is() -> None:
+    state = CHECK.probe().parse(node(version="v1.34.1+k3s1-standin"))
+    assert CHECK.says(state) == "Ready, v1.34.1+k3s1-standin"
+
+
 def test_a_node_without_conditions_is_not_ready() -> None:
     bare = {"metadata": {"name": "one"}, "status": {}}
     assert node_state(bare) == NodeState(present=True, reason="it has no Ready condition")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from rich.cells import cell_len
 
 from k3s_tui import profile
+from k3s_tui.profile import shapes
 from k3s_tui.tui.problems import KINDS
 from k3s_tui.tui.steps import STEPS
 from k3s_tui.tui.widgets.step_bar import NARROWEST
@@ -76,5 +79,13 @@ def test_every_kind_of_problem_has_words() -> None:
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "ProfileProblem":
                 code = node.args[0]
                 codes |= {code.value} if isinstance(code, ast.Constant) else set()
-    assert {"missing-key", "even-servers", "one-family"} <= codes
+    codes |= {str(words["code"]) for words in _shapes() if "code" in words}
+    assert {"missing-key", "even-servers", "one-family", "no-role", "bad-taint"} <= codes
     assert not codes - KINDS.keys()
+
+
+def _shapes() -> Iterator[dict[str, Any]]:
+    """What the shapes of single values say of themselves."""
+    for shape in vars(shapes).values():
+        for meta in getattr(shape, "__metadata__", ()):
+            yield meta.extra or {}

@@ -50,6 +50,32 @@ def test_a_new_one_lacks_just_what_only_a_person_knows(folder: Path) -> None:
     assert not draft.changed
 
 
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("prod.toml", "prod"),
+        ("my cluster.toml", "my-cluster"),
+        ("我的集群.toml", "cluster"),
+        ("我的集群 2.toml", "2"),
+        ("clusté.toml", "cluste"),
+        (".toml", "toml"),
+        ("-_.toml", "cluster"),
+        ("a" * 80 + ".toml", "a" * 63),
+    ],
+)
+def test_a_file_of_any_name_gives_a_valid_one(folder: Path, file: str, name: str) -> None:
+    draft = Draft.new(folder / file, "ops")
+    assert draft.get(("name",)) == name
+    assert draft.problems(("name",)) == []
+
+
+def test_where_the_file_says_it(example: Draft) -> None:
+    lines = example.path.read_text().splitlines()
+    assert lines[example.line(("datastore", "hostname")) - 1].startswith("hostname")
+    assert example.line(("no", "such")) == 0
+    assert Draft.new(example.path, "ops").line(("name",)) == 0
+
+
 def test_an_empty_table_of_hosts_is_no_crash(folder: Path) -> None:
     draft = Draft.new(folder / "prod.toml", "ops")
     draft.set(("hosts",), "not a table")
