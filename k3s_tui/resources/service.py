@@ -177,7 +177,7 @@ class Service:
                 failed.text,
                 status=failed.status,
                 tail=failed.tail,
-                hint="" if refused else f"on the host: journalctl -u {self.unit}",
+                hint=failed.hint or ("" if refused else f"on the host: journalctl -u {self.unit}"),
                 host=failed.host,
             ) from None
 

@@ -511,3 +511,22 @@ async def test_when_it_started(hands: LocalHands, site: Site, systemd: Systemctl
     assert abs(await hands.look(started) - own) <= 2
     systemd.put(f"{UNIT}.pid", "4194999")  # has just ended
     assert await hands.look(started) == 0
+
+
+async def test_what_to_do_about_a_disk_is_told_with_a_refusal(
+    hands: LocalHands, site: Site, systemd: Systemctl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hands know of disks; that nothing was changed takes none of it away."""
+    service = replace(site.service(), validate="false")
+    told = hands.sh
+
+    async def on_a_full_disk(script: str, *, stdin: bytes = b"") -> bytes:
+        try:
+            return await told(script, stdin=stdin)
+        except StepFailed as failed:
+            raise StepFailed(failed.text, status=failed.status, hint="free some") from None
+
+    monkeypatch.setattr(hands, "sh", on_a_full_disk)
+    with pytest.raises(StepFailed, match="nothing was changed") as caught:
+        await hands.settle(service)
+    assert caught.value.hint == "free some"
