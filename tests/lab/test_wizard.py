@@ -194,8 +194,12 @@ def test_ended_in_the_middle(bare_hosts: Lab, product: Product, number: signal.S
             tty.press("F8")
         tty.until("Nothing was looked at yet")
         look_again(tty)
-        tty.until("to change" if number == signal.SIGTERM else "everything is as wanted")
-        start(tty)
+        if number == signal.SIGTERM:
+            tty.until("to change")
+            start(tty)
+        else:
+            tty.until("everything is as wanted")
+            start(tty, "Verify the cluster?")
         tty.until("The cluster is up, and verified.", within=LONG)
         assert "-standin" in tty.screen
         tty.press("C-q")

@@ -38,9 +38,9 @@ def to_review(tty: Terminal) -> None:
     tty.until("Nothing was looked at yet")
 
 
-def start(tty: Terminal) -> None:
+def start(tty: Terminal, asks: str = "Start?") -> None:
     """What a look has found, wherever the focus is."""
     tty.press("C-n")
-    tty.until("Start?")
+    tty.until(asks)
     tty.press("Tab", "Enter")
     tty.until("step ")
