@@ -43,4 +43,3 @@ def start(tty: Terminal, asks: str = "Start?") -> None:
     tty.press("C-n")
     tty.until(asks)
     tty.press("Tab", "Enter")
-    tty.until("step ")
