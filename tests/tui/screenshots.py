@@ -60,15 +60,13 @@ class HeldBackend(Recorded):
         return run
 
 
-async def draw(
-    code: str, events: Sequence[AnyEvent], profile: Path = Path(str(DEMO / "how-to.toml"))
-) -> dict[str, str]:
-    """Every screen's SVG by the name of its file, in one language: of a profile and of a run."""
+async def draw(code: str, events: Sequence[AnyEvent]) -> dict[str, str]:
+    """Every screen's SVG by the name of its file, in one language."""
     language.use(code)
     glyphs.use_ascii(False)
     pictures: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
-        Path("how-to.toml").write_text(profile.read_text())
+        Path("how-to.toml").write_text((DEMO / "how-to.toml").read_text())
         backend = HeldBackend(events)
         wizard = Wizard(
             Settings(
