@@ -95,7 +95,10 @@ async def _run(app: Wizard, looks: Looks, pilot: AutopilotCallbackType | None = 
     controller = app.run_controller
     if controller is not None and controller.running:
         where = f"; its log is {controller.path}" if controller.path else ""
-        _say(f"the run goes on without a screen{where}")
+        told = "the run goes on without a screen"
+        if controller.stopping:
+            told = "what is under way ends first"
+        _say(f"{told}{where}")
         await controller.wait()
     bug = app.crash or (controller.error if controller is not None else None)
     if bug is not None:

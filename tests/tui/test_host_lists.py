@@ -94,7 +94,9 @@ async def test_hosts_of_the_ssh_configuration(
         await user.press("i")
         await user.on(ImportDialog)
         await user.sees("[ ] web  ops@10.0.0.7:2222 (by way of bastion)")
+        await user.press("end")
         await user.sees("[ ] [@click=app.quit]x[/]  10.0.0.9")
+        await user.press("home")
         await user.sees("a Match block")  # the rest goes below the edge, by the length of the path
         assert "known" not in user.text
         await user.press("ctrl+s")  # nothing is chosen

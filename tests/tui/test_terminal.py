@@ -45,7 +45,7 @@ def to_the_run(tty: Terminal) -> None:
     tty.until("Nothing was looked at yet")
     tty.press("Enter")
     tty.until("to change")
-    tty.press("Enter")
+    tty.press("C-n")
     tty.until("Start?")
     tty.press("Tab", "Enter")
     tty.until("datastore")

@@ -36,6 +36,7 @@ class HostKeyDialog(Dialog[bool]):
         "that nobody on the network can change, such as the host's console; once trusted, it is "
         "kept in the lock file, and a host that shows another key is refused."
     )
+    AUTO_FOCUS = "#not-now"
     BINDINGS = [
         Binding("escape", "not_now", N_("Not now"), key_display="Esc"),
         Binding("y", "copy", N_("Copy fingerprint")),
@@ -62,9 +63,6 @@ class HostKeyDialog(Dialog[bool]):
                 yield Button(_("Not now"), id="not-now", compact=True)
                 yield Button(_("Trust this key"), id="trust", variant="primary", compact=True)
             yield KeyBar(palette=False)
-
-    def on_mount(self) -> None:
-        self.query_one("#not-now").focus()
 
     @on(TextArea.Changed)
     def _compare(self) -> None:

@@ -50,6 +50,7 @@ ENGLISH = frozenset(
         "a bug in k3s-tui ended this run",
         "; its log is ",
         "the run goes on without a screen",
+        "what is under way ends first",
         # Why it is not Chinese: said where Chinese cannot be shown.
         "English, because a Linux console has no Chinese characters",
         "English, because the terminal's encoding is not UTF-8: ",
