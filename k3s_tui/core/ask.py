@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, Self
 
 from k3s_tui.core.secret import Secret
+
+
+class Question(str):
+    """What is asked, in English, and what it is made of: a front end may speak another language.
+
+    `template` has a place in braces for each of `values`.
+    """
+
+    __slots__ = ("template", "values")
+    template: str
+    values: dict[str, str]
+
+    def __new__(cls, template: str, /, **values: str) -> Self:
+        question = super().__new__(cls, template.format(**values))
+        question.template, question.values = template, values
+        return question
+
+
+class HostKeyQuestion(Question):
+    """Whether `key` (OpenSSH format) is that of `host`: both are among its values."""
+
+    __slots__ = ()
 
 
 class Ask(Protocol):

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Generic, TypeAlias, TypeVar
 
-from k3s_tui.core.ask import Ask
+from k3s_tui.core.ask import Ask, Question
 from k3s_tui.core.errors import CredentialsError
 from k3s_tui.hosts import reasons
 from k3s_tui.hosts.keyfiles import DEFAULT_NAMES, KeyFile, existing, read_key_file
@@ -116,7 +116,6 @@ class Identities(Generic[K, P]):
                 f"the SSH key {file.path} needs a passphrase",
                 hint=f"run `ssh-add {file.path}` first",
             )
-        answer = await self._ask.secret(
-            f"Passphrase of the SSH key {file.path}", flag=f"`ssh-add {file.path}` first"
-        )
+        question = Question("Passphrase of the SSH key {path}", path=str(file.path))
+        answer = await self._ask.secret(question, flag=f"`ssh-add {file.path}` first")
         return answer.reveal()

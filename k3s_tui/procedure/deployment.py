@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 
-from k3s_tui.core.ask import Ask
+from k3s_tui.core.ask import Ask, HostKeyQuestion
 from k3s_tui.core.contract import LAPTOP, Host
 from k3s_tui.core.errors import HostKeyUnknown, StepFailed, TimedOut, UsageError
 from k3s_tui.core.events import Emit
@@ -283,9 +283,11 @@ class Deployment:
             self._pins.update(new)
 
     async def _accepted(self, unknown: HostKeyUnknown) -> bool:
-        question = (
-            f"{unknown.host} shows the host key {unknown.fingerprint}, "
-            "which is not known yet. Is it the right one?"
+        question = HostKeyQuestion(
+            "{host} shows the host key {fingerprint}, which is not known yet. Is it the right one?",
+            host=unknown.host,
+            fingerprint=unknown.fingerprint,
+            key=unknown.key,
         )
         try:
             return await self._ask.confirm(question, flag=ACCEPT_FLAG)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from k3s_tui.core.ask import Ask
+from k3s_tui.core.ask import Ask, Question
 from k3s_tui.core.errors import CredentialsError, SecretMissing
 from k3s_tui.core.files import at_home
 from k3s_tui.core.secret import Secret
@@ -128,7 +128,7 @@ class Resolver:
             return self._passphrase
         if self.passphrase_file is not None:
             return read_secret_file(self.passphrase_file, "the passphrase")
-        question = f"Passphrase of {secrets_file(self._profile)}"
+        question = Question("Passphrase of {path}", path=str(secrets_file(self._profile)))
         return await self._ask.secret(question, flag=PASSPHRASE_FLAG)
 
     async def new_passphrase(self, file: Path | None, flag: str) -> Secret:
@@ -138,9 +138,10 @@ class Resolver:
         elif self._passphrase is not None and not secrets_file(self._profile).exists():
             chosen = self._passphrase
         else:
-            question = f"New passphrase of {secrets_file(self._profile)}"
+            question = Question("New passphrase of {path}", path=str(secrets_file(self._profile)))
             chosen = await self._ask.secret(question, flag=flag)
-            if chosen != await self._ask.secret("The same passphrase again", flag=flag):
+            again = Question("The same passphrase again")
+            if chosen != await self._ask.secret(again, flag=flag):
                 raise CredentialsError("the two passphrases differ", hint="try again")
         if len(chosen.reveal()) < SHORTEST_PASSPHRASE:
             raise CredentialsError(

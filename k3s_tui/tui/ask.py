@@ -7,10 +7,13 @@ from typing import TypeVar
 
 from textual.app import App
 
+from k3s_tui.core.ask import HostKeyQuestion, Question
 from k3s_tui.core.errors import CredentialsError, UsageError
 from k3s_tui.core.secret import Secret
 from k3s_tui.tui.dialogs.confirm import ConfirmDialog
+from k3s_tui.tui.dialogs.host_key import HostKeyDialog
 from k3s_tui.tui.dialogs.secret import SecretDialog
+from k3s_tui.tui.language import _
 from k3s_tui.tui.screens.base import Dialog
 
 T = TypeVar("T")
@@ -26,7 +29,7 @@ class DialogAsk:
 
     async def secret(self, question: str, *, flag: str) -> Secret:
         """Raises CredentialsError when nothing is entered, or nobody is there."""
-        answer = None if self.gone else await self.show(SecretDialog(question))
+        answer = None if self.gone else await self.show(SecretDialog(_told(question)))
         if not answer:
             raise CredentialsError(
                 f"{question}: nothing was entered", hint=f"try again, or use {flag}"
@@ -37,8 +40,10 @@ class DialogAsk:
         """Raises UsageError when nobody is there."""
         if self.gone:
             raise UsageError(f"there is no terminal to ask on: {question}", hint=f"use {flag}")
-        answer: bool | None = await self.show(ConfirmDialog(question))
-        return answer is True
+        dialog: Dialog[bool] = ConfirmDialog(_told(question))
+        if isinstance(question, HostKeyQuestion):
+            dialog = HostKeyDialog(question.values["host"], question.values["key"])
+        return await self.show(dialog) is True
 
     async def show(self, dialog: Dialog[T]) -> T | None:
         """The dialog's answer.  Unlike a screen's own waiting, this works from the run's task."""
@@ -60,3 +65,10 @@ class DialogAsk:
         """Whoever asked was stopped, and wants no answer any more."""
         if self._app.is_running and self._app.screen is dialog:
             dialog.dismiss(None)
+
+
+def _told(question: str) -> str:
+    """In the operator's language, when it is a question of the layers below."""
+    if isinstance(question, Question):
+        return _(question.template).format(**question.values)
+    return question

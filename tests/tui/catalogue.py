@@ -18,7 +18,8 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ROOT / "k3s_tui" / "tui"
+PACKAGE = ROOT / "k3s_tui"
+SOURCES = PACKAGE / "tui"
 PO = ROOT / "k3s_tui" / "locale" / "zh_CN" / "LC_MESSAGES" / "k3s_tui.po"
 MO = PO.with_suffix(".mo")
 
@@ -40,7 +41,7 @@ def said() -> Catalog:
         str(SOURCES), [("**.py", "python")], keywords=_KEYWORDS, comment_tags=("width:",)
     ):
         found.add(message, auto_comments=comments, context=context)
-    for message in _in_the_syntax():
+    for message in (*_in_the_syntax(), *_asked_below()):
         if message not in found:
             found.add(message)
     return found
@@ -56,6 +57,15 @@ def _in_the_syntax() -> Iterator[str | tuple[str, str]]:
                     yield str(texts[0])
                 elif node.func.id == "ngettext" and len(texts) == 2:
                     yield str(texts[0]), str(texts[1])
+
+
+def _asked_below() -> Iterator[str]:
+    """Questions of the layers below, which know no language but their own."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Call(func=ast.Name(id="Question"), args=[ast.Constant(value=str(text))]):
+                    yield text
 
 
 def translated() -> Catalog:

@@ -11,7 +11,6 @@ from textual.binding import ActiveBinding
 from textual.screen import Screen
 from textual.widgets import Static
 
-from k3s_tui.procedure.probing import Found
 from k3s_tui.tui import language
 from k3s_tui.tui.dialogs.cancel import CancelDialog
 from k3s_tui.tui.dialogs.confirm import ConfirmDialog
@@ -33,19 +32,14 @@ from k3s_tui.tui.steps import STEPS
 from k3s_tui.tui.widgets.key_bar import Key, KeyBar, fitting
 from tests.tui.operator import how_to, operator
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGVhc3RlciBlZ2dzIGFyZSBmb3IgZXZlcnlib2R5ISE"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0TJ5Z6yqLp0h0PHkzv5YcUVbIu1y0L0nGdGDCfb0qS"
 
 DIALOGS: dict[type[Dialog[Any]], tuple[Callable[[Draft], Dialog[Any]], str]] = {
     CancelDialog: (lambda draft: CancelDialog(), "Esc Go on"),
     ConfirmDialog: (lambda draft: ConfirmDialog("Really?"), "Esc No"),
     ExportDialog: (lambda draft: ExportDialog("CA", "PEM", draft.path), "Esc Cancel"),
     HostDialog: (lambda draft: HostDialog(draft, "k3s-agent"), "^s OK"),
-    HostKeyDialog: (
-        lambda draft: HostKeyDialog(
-            Found("h", "unknown-key", key=KEY, key_of="h", fingerprint="SHA256:" + 43 * "x")
-        ),
-        "y Copy fingerprint",
-    ),
+    HostKeyDialog: (lambda draft: HostKeyDialog("h", KEY), "y Copy fingerprint"),
     ImportDialog: (ImportDialog, "^s OK"),
     NewPassphraseDialog: (lambda draft: NewPassphraseDialog("x.secrets"), "Esc Cancel"),
     PasteDialog: (PasteDialog, "^s OK"),

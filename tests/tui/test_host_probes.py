@@ -11,16 +11,18 @@ from pathlib import Path
 import pytest
 from textual.widgets import Button, TextArea
 
+from k3s_tui.hosts.hostkeys import fingerprint
 from k3s_tui.procedure.probing import Found
 from k3s_tui.profile import lockfile
 from k3s_tui.profile.neighbours import lock_file
+from k3s_tui.tui import language
 from k3s_tui.tui.dialogs.confirm import ConfirmDialog
 from k3s_tui.tui.dialogs.host import HostDialog
 from k3s_tui.tui.dialogs.host_key import HostKeyDialog, grouped
 from k3s_tui.tui.dialogs.secret import SecretDialog
 from k3s_tui.tui.screens.hosts import HostsScreen
 from tests.ssh.sshd import Sshd, free_port, keygen, public, running_sshd
-from tests.tui.operator import Operator, operator
+from tests.tui.operator import Operator, how_to, operator
 
 PASSPHRASE = "canary of the probes"
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0TJ5Z6yqLp0h0PHkzv5YcUVbIu1y0L0nGdGDCfb0qS"
@@ -28,8 +30,8 @@ OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0TJ5Z6yqLp0h0PHkzv5YcUVbIu1y0
 
 @pytest.fixture(scope="module")
 def sshd() -> Iterator[Sshd]:
-    """On three addresses, each of which is a host of its own."""
-    with running_sshd("ListenAddress 127.0.0.2\nListenAddress 127.0.0.3") as server:
+    """On five addresses, each of which is a host of its own."""
+    with running_sshd("\n".join(f"ListenAddress 127.0.0.{n}" for n in (2, 3, 4, 5))) as server:
         locked = keygen(server.folder / "locked", passphrase=PASSPHRASE)
         with (server.folder / "authorized_keys").open("a") as file:
             file.write(public(locked) + "\n")
@@ -177,7 +179,7 @@ async def test_all_are_probed_side_by_side_and_asked_about_in_turn(
         asked = []
         for _host in range(3):
             dialog = await user.on(HostKeyDialog)
-            asked.append(dialog._found.key_of)
+            asked.append(dialog._host)
             dialog.query_one("#trust", Button).press()
             await user.until(partial(is_gone, dialog), "answered")
         for name in ("h1", "h2", "h3"):
@@ -215,6 +217,48 @@ async def test_a_passphrase_is_asked_for_once(folder: Path, sshd: Sshd) -> None:
         user.wizard.found.clear()
         await user.press("p")
         await probed(user, screen, "h1", "ready")
+
+
+def finished(folder: Path, server: Sshd, identity: Path) -> Path:
+    """The how-to's profile, with all of its hosts on this sshd."""
+    path = how_to(folder)
+    text = path.read_text().replace('sudo-password = "prompt:"', "")
+    for number, last in enumerate((54, 154, 196, 212, 118), 1):
+        text = text.replace(f'"10.161.129.{last}"', f'"127.0.0.{number}"')
+    text = text.replace('user = "sles"', f'user = "root"\nport = {server.port}')
+    text = text.replace('become = "sudo"', 'become = "root"')
+    path.write_text(text.replace('identity = "agent"', f'identity = "{identity}"'))
+    return path
+
+
+@pytest.mark.parametrize("locked", [False, True])
+async def test_the_look_before_a_run_asks_in_the_operators_language(
+    folder: Path, sshd: Sshd, locked: bool
+) -> None:
+    language.use("zh_CN")
+    path = finished(folder, sshd, sshd.folder / "locked" if locked else sshd.identity)
+    passphrase = folder / "passphrase"
+    passphrase.write_text(PASSPHRASE)
+    passphrase.chmod(0o600)
+    async with operator(folder, path, passphrase_file=passphrase) as user:
+        await user.at("hosts")
+        user.wizard.go("review")
+        screen = await user.at("review")
+        await user.press("p")
+        if locked:
+            await user.on(SecretDialog)
+            await user.sees(f"SSH 密钥 {sshd.folder / 'locked'} 的口令")
+            await user.type(PASSPHRASE)
+            await user.press("enter")
+        for _host in range(5):
+            dialog = await user.on(HostKeyDialog)
+            await user.sees("出示了尚不认识的主机密钥")
+            await user.sees(grouped(fingerprint(sshd.host_key)))
+            await user.press("escape")
+            await user.until(partial(is_gone, dialog), "answered")
+        await user.until(lambda: user.wizard.screen is screen and not screen.workers, "looked")
+        assert lockfile.load(lock_file(path)).host_keys == {}
+        await user.sees("k3s-server-1")
 
 
 async def test_a_key_that_cannot_be_kept_is_not_trusted(folder: Path, sshd: Sshd) -> None:

@@ -8,7 +8,8 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, Label, Static, TextArea
 
-from k3s_tui.procedure.probing import Found, matches
+from k3s_tui.hosts.hostkeys import fingerprint
+from k3s_tui.procedure.probing import matches
 from k3s_tui.tui import glyphs
 from k3s_tui.tui.language import N_, _
 from k3s_tui.tui.screens.base import Dialog
@@ -42,17 +43,19 @@ class HostKeyDialog(Dialog[bool]):
         Binding("y", "copy", N_("Copy fingerprint")),
     ]
 
-    def __init__(self, found: Found) -> None:
+    def __init__(self, host: str, key: str) -> None:
+        """`key` is in OpenSSH's format: `type base64`."""
         super().__init__()
-        self._found = found
+        self._host, self._key = host, key
+        self._fingerprint = fingerprint(key)
 
     def compose(self) -> ComposeResult:
-        kind = self._found.key.partition(" ")[0]
+        kind = self._key.partition(" ")[0]
         known = _("{host} shows a host key that is not known yet ({kind}):")
         with Vertical(classes="dialog -asks"):
             with VerticalScroll(can_focus=False):
-                yield Static(plain(known.format(host=self._found.key_of, kind=kind)))
-                yield Static(plain(grouped(self._found.fingerprint)), id="fingerprint")
+                yield Static(plain(known.format(host=self._host, kind=kind)))
+                yield Static(plain(grouped(self._fingerprint)), id="fingerprint")
                 yield Static(plain(_("Compare it with the host's own, on its console:")))
                 yield Static(plain(f"ssh-keygen -lf {_FILES.get(kind, _FILE.format('*'))}"))
                 yield Label(_("Or paste that fingerprint or public key here:"))
@@ -70,7 +73,7 @@ class HostKeyDialog(Dialog[bool]):
         text, trust = "", self.query_one("#trust", Button)
         trust.disabled = False
         if pasted.strip():
-            same = matches(pasted, self._found.key)
+            same = matches(pasted, self._key)
             trust.disabled = not same
             state = "ok" if same else "problem"
             said = _("they are the same") if same else _("they are NOT the same: do not trust it")
@@ -82,7 +85,7 @@ class HostKeyDialog(Dialog[bool]):
     @on(Button.Pressed, "#copy")
     def action_copy(self) -> None:
         """As ssh-keygen prints it."""
-        self.app.copy_to_clipboard(self._found.fingerprint)
+        self.app.copy_to_clipboard(self._fingerprint)
         self.notify(_("copied"), markup=False)
 
     @on(Button.Pressed, "#trust")

@@ -358,7 +358,7 @@ class HostsScreen(StepScreen):
         """Ask whether a key is the host's, and pin it if so; what went wrong with that."""
         if prober.pins.get(found.key_of) == found.key or _key(found) in declined:
             return None
-        if not await self.wizard.ask.show(HostKeyDialog(found)):
+        if not await self.wizard.ask.show(HostKeyDialog(found.key_of, found.key)):
             declined.add(_key(found))
             return None
         try:
