@@ -115,14 +115,14 @@ def demo(looks: dict[str, Any], autoplay: bool, lab: bool) -> int:
     """The wizard over a recording of a real run: no hosts, nothing is changed."""
     _insist_on_terminal("k3s-tui apply --help")
     if lab:
-        return _lab_demo()
+        return _lab_demo(looks, autoplay)
     from k3s_tui.tui.launch import Looks
     from k3s_tui.tui.launch import demo as play
 
     return play(autoplay=autoplay, looks=Looks(**looks))
 
 
-def _lab_demo() -> int:
+def _lab_demo(looks: dict[str, Any], autoplay: bool) -> int:
     """The lab is a part of the tests, and so of a checkout."""
     import subprocess
 
@@ -134,7 +134,10 @@ def _lab_demo() -> int:
             "the lab is part of the source, and this is not a checkout of it",
             hint="k3s-tui demo shows a recording of it",
         )
+    flags = {"ascii": looks["ascii"], "no-mouse": looks["no_mouse"], "autoplay": autoplay}
     lab = [sys.executable, "-m", "tests.lab", "demo"]
+    lab += [f"--{name}" for name, given in flags.items() if given]
+    lab += [f"--lang={looks['lang']}"] if looks["lang"] else []
     # What it makes are hosts: their files are not secrets of ours.
     return subprocess.run(lab, cwd=checkout, check=False, umask=0o022).returncode
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import getpass
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -375,10 +376,13 @@ class Wizard(TranslatedApp):
         yield SystemCommand(_("Quit"), "", self.action_quit)
 
     async def speak(self, code: str) -> None:
-        """Another language, at once."""
+        """Another language, at once, if the terminal can show it."""
         from k3s_tui.tui.screens.step import StepScreen
         from k3s_tui.tui.screens.welcome import WelcomeScreen
 
+        if code != "en" and (note := language.obstacle(os.environ, ascii=glyphs.is_ascii())):
+            self.notify(note, severity="warning", markup=False)
+            return
         language.use(code)
         kept.prefer(language=code)
         if isinstance(self.screen, StepScreen):

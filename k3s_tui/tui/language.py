@@ -56,7 +56,7 @@ def current() -> str:
     return _code
 
 
-def choose(flag: str | None, environ: Mapping[str, str]) -> Choice:
+def choose(flag: str | None, environ: Mapping[str, str], *, ascii: bool = False) -> Choice:
     """By `--lang`, then K3S_TUI_LANG, then the locale; what the terminal can show decides last."""
     locale = next(
         (value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := environ.get(name))), ""
@@ -68,12 +68,20 @@ def choose(flag: str | None, environ: Mapping[str, str]) -> Choice:
             known = ", ".join(LANGUAGES)
             return Choice("en", f"English, because there is no {asked!r} here, only: {known}")
         return Choice("en")
+    note = obstacle(environ, ascii=ascii)
+    return Choice("en" if note else code, note)
+
+
+def obstacle(environ: Mapping[str, str], *, ascii: bool) -> str:
+    """Why Chinese cannot be shown on this terminal; '' when it can."""
+    if ascii:
+        return "English, because ASCII has no Chinese characters"
     if environ.get("TERM") == "linux":
-        return Choice("en", "English, because a Linux console has no Chinese characters")
+        return "English, because a Linux console has no Chinese characters"
     encoding = next((environ[n] for n in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(n)), "")
     if "." in encoding and "utf" not in encoding.lower():
-        return Choice("en", f"English, because the terminal's encoding is not UTF-8: {encoding}")
-    return Choice(code)
+        return f"English, because the terminal's encoding is not UTF-8: {encoding}"
+    return ""
 
 
 def _known(wanted: str) -> str:

@@ -34,9 +34,15 @@ class Looks:
 
 
 def start(
-    profile: Path | None = None, *, passphrase_file: Path | None = None, looks: Looks = Looks()
+    profile: Path | None = None,
+    *,
+    passphrase_file: Path | None = None,
+    looks: Looks = Looks(),
+    autoplay: bool = False,
 ) -> int:
     """Run the wizard on this terminal.  Returns the exit code.
+
+    With `autoplay` it presses its keys itself, the one that changes hosts too: for the lab.
 
     A run that is under way when the terminal goes away (SIGHUP) is carried on without it; SIGTERM
     ends it gently first.  Either way the next run resumes.  Raises ProfileInvalid for a profile
@@ -44,7 +50,7 @@ def start(
     """
     notes = _prepare(looks)
     wizard = Wizard(Settings(profile, passphrase_file=passphrase_file, notes=notes))
-    return asyncio.run(_run(wizard, looks))
+    return asyncio.run(_run(wizard, looks, walk if autoplay else None))
 
 
 def demo(*, autoplay: bool = False, looks: Looks = Looks()) -> int:
@@ -66,7 +72,7 @@ def demo(*, autoplay: bool = False, looks: Looks = Looks()) -> int:
 def _prepare(looks: Looks) -> tuple[str, ...]:
     """Choose language and glyphs; returns what there is to say about it."""
     remembered = "" if os.environ.get("K3S_TUI_LANG") else kept.preferences().language
-    choice = language.choose(looks.lang or remembered, os.environ)
+    choice = language.choose(looks.lang or remembered, os.environ, ascii=looks.ascii)
     language.use(choice.code)
     glyphs.use_ascii(looks.ascii)
     return (choice.note,) if choice.note else ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -18,9 +19,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; returns the exit status."""
     arguments = _parser().parse_args(argv)
     lab = Lab(say=lambda line: print(line, flush=True))
-    if os.geteuid() != 0:
-        print("the lab needs root: it makes namespaces, mounts and containers", file=sys.stderr)
-        return 2
+    if missing := _missing():
+        print(missing, file=sys.stderr)
+        return demo.replay(_way(arguments)) if arguments.verb == "demo" else 2
     try:
         if arguments.verb == "up":
             return _up(lab, arguments)
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print("the lab is down")
             return 0
         if arguments.verb == "demo":
-            return demo.run(lab)
+            return demo.run(lab, _way(arguments))
         if arguments.verb == "record":
             return record.run(lab)
         if arguments.verb == "shell":
@@ -47,6 +48,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
+def _missing() -> str:
+    """Why there can be no lab on this machine; '' when there can."""
+    if not sys.platform.startswith("linux"):
+        return "the lab needs Linux: its hosts are containers"
+    if os.geteuid() != 0:
+        return "the lab needs root: it makes namespaces, mounts and containers"
+    if shutil.which("apt-get") is None:
+        return "the lab needs Debian: its hosts are made of its packages"
+    return ""
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
@@ -58,12 +70,24 @@ def _parser() -> argparse.ArgumentParser:
     verbs.add_parser("down", help="end and delete everything but the caches")
     shell = verbs.add_parser("shell", help="a root shell in a host")
     shell.add_argument("host")
-    verbs.add_parser("demo", help="bring it up, run the main job on it, show it, take it down")
+    show = verbs.add_parser(
+        "demo", help="bring it up, run the main job on it, show it, take it down"
+    )
+    for flag in ("--ascii", "--no-mouse"):
+        show.add_argument(flag, dest="look", action="append_const", const=flag, help="the wizard's")
+    show.add_argument(
+        "--lang", dest="look", action="append", type="--lang={}".format, help="the wizard's"
+    )
+    show.add_argument("--autoplay", action="store_true", help="the wizard presses its keys itself")
     verbs.add_parser("record", help="make the run that k3s-tui demo replays anew")
     verbs.add_parser("status", help="hosts, addresses, pids, whether SSH answers")
     run = verbs.add_parser("run", help="run a command in the lab's network: run -- CMD ARG…")
     run.add_argument("command", nargs=argparse.REMAINDER)
     return parser
+
+
+def _way(arguments: argparse.Namespace) -> demo.Way:
+    return demo.Way(tuple(arguments.look or ()), arguments.autoplay)
 
 
 def _up(lab: Lab, arguments: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import network, paths, releases
@@ -13,7 +14,23 @@ from .lab import Lab, in_use
 from .product import Product
 
 
-def run(lab: Lab) -> int:
+@dataclass(frozen=True)
+class Way:
+    """How the demo's wizard is to be: flags for its looks, and whether it presses its keys."""
+
+    looks: tuple[str, ...] = ()
+    autoplay: bool = False
+
+
+def replay(way: Way) -> int:
+    """Where there can be no lab: the wizard over a recording of one; returns the exit status."""
+    print("a recording of a real run is shown instead: k3s-tui demo", file=sys.stderr, flush=True)
+    flags = ["--autoplay"] if way.autoplay else []
+    command = [sys.executable, "-m", "k3s_tui", *way.looks, "demo", *flags]
+    return subprocess.run(command, cwd=paths.REPOSITORY, check=False).returncode
+
+
+def run(lab: Lab, way: Way = Way()) -> int:
     """Bring the lab up, make it a cluster, show its nodes, take it down; returns the exit status.
 
     A lab that was up already is made bare first, and left up.
@@ -23,14 +40,14 @@ def run(lab: Lab) -> int:
         if was_up:
             lab.fresh()
         try:
-            return _show(lab, Product(lab, Path(folder), name="demo"))
+            return _show(lab, Product(lab, Path(folder), name="demo"), way)
         finally:
             if not was_up:
                 print("taking the lab down", flush=True)
                 lab.down()
 
 
-def _show(lab: Lab, product: Product) -> int:
+def _show(lab: Lab, product: Product, way: Way) -> int:
     print(
         "\nFive bare hosts are up. "
         + (
@@ -40,7 +57,7 @@ def _show(lab: Lab, product: Product) -> int:
         )
     )
     if sys.stdin.isatty() and sys.stdout.isatty():
-        return _wizard(lab, product)
+        return _wizard(lab, product, way)
     apply = ("apply", product.profile, "--yes")
     for words in (("secret", "init", product.profile), ("plan", product.profile), apply):
         status = _tell(product, *words)
@@ -53,9 +70,16 @@ def _show(lab: Lab, product: Product) -> int:
     return status
 
 
-def _wizard(lab: Lab, product: Product) -> int:
+def _wizard(lab: Lab, product: Product, way: Way) -> int:
     """On a terminal: the wizard, with everything filled in."""
-    status = _tell(product, product.profile)
+    program = "tests.lab.autoplay" if way.autoplay else "k3s_tui"
+    environment = {name: v for name, v in product.environment.items() if name != "NO_COLOR"}
+    status = subprocess.run(
+        network.inside([sys.executable, "-m", program, *way.looks, product.profile]),
+        env={**os.environ, **environment},
+        cwd=paths.REPOSITORY,
+        check=False,
+    ).returncode
     nodes = lab.host("k3s-server-1").sh("k3s kubectl get nodes -o wide 2>/dev/null || true")
     print(nodes or "There is no cluster yet.", flush=True)
     return status

@@ -15,7 +15,9 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
     for variable in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "HOME"):
         monkeypatch.setenv(variable, str(home))
     monkeypatch.delenv("SSH_CONNECTION", raising=False)
-    monkeypatch.setenv("COLORTERM", "truecolor")
+    terminal = {"COLORTERM": "truecolor", "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
+    for variable, value in terminal.items():
+        monkeypatch.setenv(variable, value)
 
 
 @pytest.fixture(autouse=True)

@@ -180,3 +180,19 @@ def test_the_demo_presses_its_keys_itself(folder: Path) -> None:
         tty.until("3 Datastore]")
         tty.press("C-q")
         assert tty.exit_status() == 0
+
+
+def test_where_there_can_be_no_lab_its_demo_is_a_recording(folder: Path) -> None:
+    """`make demo`, and `demo --lab`: it says why, and looks as it was told to."""
+    (folder / "bin").mkdir()
+    env = {**ENV, "PATH": str(folder / "bin")}
+    shown = [*WIZARD, "--lang=zh_CN", "demo", "--lab", "--autoplay"]
+    with terminal(shown, folder, env=env) as tty:
+        tty.until("1 主机]")
+        tty.until("3 数据存储]")
+        tty.press("C-q")
+        assert tty.exit_status() == 0
+        assert "the lab needs Debian" in tty.screen
+        assert "a recording of a real run is shown instead" in tty.screen
+    with terminal([*WIZARD, "--ascii", "demo", "--lab"], folder, env=env) as tty:
+        assert tty.until("1 Hosts]").isascii()

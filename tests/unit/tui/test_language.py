@@ -50,6 +50,11 @@ def test_the_choice(flag: str | None, environ: dict[str, str], code: str, note: 
     assert note in found.note and bool(note) == bool(found.note)
 
 
+def test_ascii_is_no_chinese() -> None:
+    found = choose("zh_CN", {"LANG": "zh_CN.UTF-8"}, ascii=True)
+    assert (found.code, found.note) == ("en", "English, because ASCII has no Chinese characters")
+
+
 def test_it_can_change_meanwhile() -> None:
     assert _("Next") == "Next"
     language.use("zh_CN")

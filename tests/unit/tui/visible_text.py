@@ -52,6 +52,7 @@ ENGLISH = frozenset(
         "the run goes on without a screen",
         "what is under way ends first",
         # Why it is not Chinese: said where Chinese cannot be shown.
+        "English, because ASCII has no Chinese characters",
         "English, because a Linux console has no Chinese characters",
         "English, because the terminal's encoding is not UTF-8: ",
         "English, because there is no ",
