@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
@@ -12,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from k3s_tui.pki import chain, checks
 from k3s_tui.pki.algorithms import UNREADABLE
 from k3s_tui.pki.checks import Checked
-from k3s_tui.pki.profiles import datastore_server
+from k3s_tui.pki.profiles import LeafProfile, datastore_server
 
 Why: TypeAlias = Literal["unreadable", "self-signed", "ca-unknown", "unfit"]
 
@@ -34,20 +35,27 @@ class Unfit:
 
 
 def judged(
-    certificate_pem: str, hostname: str, known_pem: str, now: datetime, given_pem: str = ""
+    certificate_pem: str,
+    hostname: str,
+    known_pem: str,
+    now: datetime,
+    given_pem: str = "",
+    more: Iterable[str] = (),
 ) -> Kept | Unfit:
     """`known_pem` are certificates among which its CA may be; `given_pem` are those that it is.
 
-    What stands behind the leaf in its own file counts as known.
+    What stands behind the leaf in its own file counts as known.  `more` are names and addresses
+    that it must be good for beside `hostname`.
     """
+    wanted = datastore_server(hostname, more=more)
     try:
-        return _judged(certificate_pem, hostname, known_pem, now, given_pem)
+        return _judged(certificate_pem, wanted, known_pem, now, given_pem)
     except UNREADABLE:  # names and numbers are parsed only when they are asked for
         return Unfit("unreadable", "cannot be read as PEM")
 
 
 def _judged(
-    certificate_pem: str, hostname: str, known_pem: str, now: datetime, given_pem: str
+    certificate_pem: str, wanted: LeafProfile, known_pem: str, now: datetime, given_pem: str
 ) -> Kept | Unfit:
     leaf, *behind = x509.load_pem_x509_certificates(certificate_pem.encode())
     if leaf.issuer == leaf.subject and not given_pem:
@@ -58,15 +66,15 @@ def _judged(
         issuer = leaf.issuer.rfc4514_string()
         return Unfit("ca-unknown", f"was signed by {issuer}, whose certificates are not all known")
     # A CA that was renewed, or signed by another one too, has several: one that is valid is enough.
-    found = [_fit(certificate_pem, hostname, leaf, pem([*way]), now) for way in ways]
+    found = [_fit(certificate_pem, wanted, leaf, pem([*way]), now) for way in ways]
     return next((one for one in found if isinstance(one, Kept)), found[0])
 
 
 def _fit(
-    certificate_pem: str, hostname: str, leaf: x509.Certificate, ca_pem: str, now: datetime
+    certificate_pem: str, wanted: LeafProfile, leaf: x509.Certificate, ca_pem: str, now: datetime
 ) -> Kept | Unfit:
     """`ca_pem` is one way from the leaf's issuer to a root."""
-    found = checks.of_leaf(certificate_pem, datastore_server(hostname), ca_pem, now)
+    found = checks.of_leaf(certificate_pem, wanted, ca_pem, now)
     failed = tuple(
         # What says nothing about its use is for every use, to Go and to OpenSSL.
         check

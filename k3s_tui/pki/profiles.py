@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Literal
 
+from k3s_tui.core.address import canonical, ip
 from k3s_tui.core.errors import Refused
 
 Usage = Literal["server", "client"]
@@ -47,12 +49,17 @@ class LeafProfile:
                 raise Refused(f"{address!r} is not an IP address") from None
 
 
-def datastore_server(hostname: str, addresses: tuple[str, ...] = ()) -> LeafProfile:
-    """PostgreSQL's own certificate.
+def datastore_server(
+    hostname: str, addresses: Iterable[str] = (), more: Iterable[str] = ()
+) -> LeafProfile:
+    """PostgreSQL's own certificate; `more` are other names and addresses it is to be good for.
 
     Go reads subject alternative names only, older clients the common name: `hostname` is both.
     """
-    return LeafProfile("server", hostname, dns=(hostname,), addresses=addresses)
+    dns, ips = dict.fromkeys((hostname,)), dict.fromkeys(addresses)
+    for name in more:
+        (dns if ip(name) is None else ips)[canonical(name)] = None
+    return LeafProfile("server", hostname, dns=tuple(dns), addresses=tuple(ips))
 
 
 def datastore_client(user: str, host: str) -> LeafProfile:

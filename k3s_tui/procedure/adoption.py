@@ -128,7 +128,12 @@ def judged(profile: Profile, found: Standing, given_ca: str, now: datetime) -> A
     if not found.serves_tls or shown == SNAKEOIL:
         return Adoption(found)
     certificate = adopt.judged(
-        found.certificate_pem, profile.datastore.hostname, found.ca_pem, now, given_ca
+        found.certificate_pem,
+        profile.datastore.hostname,
+        found.ca_pem,
+        now,
+        given_ca,
+        profile.pki.datastore_san,
     )
     return Adoption(found, certificate)
 

@@ -244,7 +244,7 @@ def _datastore(
         "datastore",
         "PostgreSQL's own certificate",
         host,
-        lambda: datastore_server(hostname, addresses),
+        lambda: datastore_server(hostname, addresses, profile.pki.datastore_san),
         ("datastore.hostname", hostname),
         (TLS.certificate, TLS.key, f"{user}:{user}"),
     )

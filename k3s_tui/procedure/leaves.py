@@ -35,7 +35,10 @@ FILES = DatastoreFiles(
 
 def of_datastore(site: Site, owner: str) -> HostCertificate:
     name = site.profile.datastore_host
-    wanted = datastore_server(site.profile.datastore.hostname, site.addresses(name))
+    profile = site.profile
+    wanted = datastore_server(
+        profile.datastore.hostname, site.addresses(name), profile.pki.datastore_san
+    )
     return _leaf(site, own_pki.DATASTORE, DATASTORE_FOLDER, wanted, owner)
 
 

@@ -47,7 +47,7 @@ def expected(profile: Profile) -> dict[str, LeafProfile]:
     PostgreSQL's address is not demanded: K3s asks for the name.
     """
     wanted = profile.datastore
-    leaves = {DATASTORE: datastore_server(wanted.hostname)}
+    leaves = {DATASTORE: datastore_server(wanted.hostname, more=profile.pki.datastore_san)}
     for name in profile.servers:
         leaves[client_name(name)] = datastore_client(wanted.user, name)
     return leaves

@@ -143,6 +143,8 @@ class Pki(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_on
     leaf_days: LeafDays = 730
     ca_days: CaDays = 3650
     renew_days: RenewDays | None = None
+    datastore_san: list[Address] = field(default_factory=list)
+    """More names and addresses of PostgreSQL, for its certificate."""
 
     @property
     def renewal_window(self) -> int:

@@ -178,8 +178,12 @@ def addresses(profile: Profile) -> Iterator[ProfileProblem]:
         by_ssh.setdefault(reached, name)
         in_cluster |= dict.fromkeys((text for text in inside if text not in in_cluster), name)
     yield from _well_formed(profile.loadbalancer.address, ("loadbalancer", "address"))
-    for index, san in enumerate(profile.k3s.tls_san):
-        yield from _well_formed(san, ("k3s", "tls-san", index))
+    for place, names in (
+        (("k3s", "tls-san"), profile.k3s.tls_san),
+        (("pki", "datastore-san"), profile.pki.datastore_san),
+    ):
+        for index, name in enumerate(names):
+            yield from _well_formed(name, (*place, index))
 
 
 def _taken(other: str, address: str, path: tuple[str, ...]) -> ProfileProblem:

@@ -107,6 +107,20 @@ def test_another_name_of_the_api_restarts_the_servers_and_nothing_else(product: 
     assert not applied(product).steps("changed")
 
 
+def test_another_name_of_the_database_restarts_nothing(product: Product) -> None:
+    before = starts(product.lab)
+    edit(product, "datastore-san = []", 'datastore-san = ["db.example.org"]')
+    done = applied(product)
+    assert done.steps("changed") == {"postgres/datastore/certificate"}
+    served = product.lab.host(SERVERS[0]).sh(
+        "openssl s_client -connect 10.161.129.212:5432 -starttls postgres </dev/null 2>/dev/null"
+        " | openssl x509 -noout -ext subjectAltName"
+    )
+    assert "DNS:db.example.org" in served and "DNS:postgres.rancher.rke2" in served, served
+    assert starts(product.lab) == before
+    assert not applied(product).steps("changed")
+
+
 def refused(product: Product, text: str, *says: str) -> Done:
     """Apply `text` as the profile: exit 5, all of `says` in what the plan calls problems, and
     nothing is touched.

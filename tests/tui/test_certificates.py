@@ -359,6 +359,20 @@ async def test_other_lifetimes_change_what_is_shown_and_what_was_looked_at(folde
         assert field(user, "pki", "leaf-days").typed == 365
 
 
+async def test_more_names_of_the_datastore(folder: Path) -> None:
+    async with operator(folder, how_to(folder), clock=clock) as user:
+        await go(user, "certificates")
+        await user.press("tab", "tab", "space")
+        await fill(user, "db.example, fd00::7", "pki", "datastore-san")
+        screen = user.wizard.screen
+        assert "postgres: PostgreSQL" in str(screen.query_one("#changed").render())
+        screen.query_one(OptionList).focus()
+        await user.press("down")
+        assert "db.example" in detail(user) and "fd00::7" in detail(user)
+        assert user.wizard.draft.get(("pki", "datastore-san")) == ["db.example", "fd00::7"]
+        await wrong(user, "certificates", ("pki", "datastore-san"), "1.2.3", "not a valid address")
+
+
 async def test_each_problem_is_told_below_its_field(folder: Path) -> None:
     async with operator(folder, how_to(folder), clock=clock) as user:
         for place, text, message in (

@@ -88,6 +88,13 @@ class CertificatesScreen(StepScreen):
             yield from self._own()
         if self._is_made or self._signs:
             yield from self._lives()
+        yield Field(
+            ("pki", "datastore-san"),
+            N_("More names"),
+            self.draft.get(("pki", "datastore-san")),
+            kind="list",
+            help=N_("More names or addresses for PostgreSQL's certificate."),
+        )
         if self._is_made:
             yield Field(
                 ("pki", "ca-days"),

@@ -36,6 +36,12 @@ def test_its_ca_may_stand_behind_it() -> None:
     assert adopt.judged(leaf() + CA.certificate_pem, NAME, "", NOW) == Kept(CA.certificate_pem)
 
 
+def test_it_must_hold_every_name_that_is_wanted() -> None:
+    found = adopt.judged(leaf(), NAME, CA.certificate_pem, NOW, more=[NAME, "db.example"])
+    assert isinstance(found, Unfit)
+    assert "it does not name DNS:db.example;" in found.text
+
+
 def root(of: Authority, starts: timedelta, ends: timedelta) -> str:
     """Another certificate of the same name and key."""
     old = x509.load_pem_x509_certificate(of.certificate_pem.encode())

@@ -253,6 +253,13 @@ def test_an_ed25519_leaf_made_elsewhere_is_judged_with_the_reason() -> None:
     assert algorithms.describe(key.public_key()) == "Ed25519"
 
 
+def test_more_names_and_addresses_of_the_datastore() -> None:
+    more = ("db.example", "FD00:0::2", "10.0.0.1", "pg")
+    wanted = datastore_server("pg", ("10.0.0.1",), more)
+    assert (wanted.common_name, wanted.dns) == ("pg", ("pg", "db.example"))
+    assert wanted.addresses == ("10.0.0.1", "fd00::2")
+
+
 @pytest.mark.parametrize(
     "make",
     [

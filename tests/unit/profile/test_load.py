@@ -118,6 +118,7 @@ ONE_MISTAKE = [
     (("store:datastore.password", "hunter2"), "literal-secret", '"hunter2"', "k3s-tui secret set"),
     (("store:datastore.password", "env:a b"), "bad-reference", '"env:a b"', "env:NAME"),
     (("tls-san = []", 'tls-san = ["a:b"]'), "bad-address", '"a:b"', "host name"),
+    (("datastore-san = []", 'datastore-san = ["1.2.3"]'), "bad-address", '"1.2.3"', "host name"),
     (('source = "online"', 'source = "airgap"'), "missing-key", "", "bundle = "),
     (('source = "online"', 'source = "mirror"'), "missing-key", "", "mirror = "),
     (
