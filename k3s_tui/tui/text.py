@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rich.text import Text
 from textual.content import Content
 
@@ -16,3 +18,9 @@ def plain(text: str) -> Content:
 def cell(text: str) -> Text:
     """The same for a table or a tree, which measure only this kind."""
     return Text(sanitize_block(text), no_wrap=True)
+
+
+def short(path: Path) -> str:
+    """A path as people write it."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)

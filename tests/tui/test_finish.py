@@ -31,7 +31,7 @@ def whole(user: Operator) -> str:
     """All that the screen says, below its edge, too."""
     screen = user.wizard.screen
     assert isinstance(screen, FinishScreen)
-    return "\n".join(text for text, _kind in screen._all())
+    return "\n".join(text for text, _kind in screen._ending.told())
 
 
 async def test_a_real_recording_ends_with_the_whole_cluster(folder: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
 from textual import on
 from textual.app import ComposeResult, SystemCommand
@@ -20,7 +19,7 @@ from k3s_tui.tui.dialogs.cancel import ask_to_stop
 from k3s_tui.tui.language import N_, _, ngettext
 from k3s_tui.tui.progress import Phase, Progress, StepView
 from k3s_tui.tui.screens.base import Page
-from k3s_tui.tui.text import plain
+from k3s_tui.tui.text import plain, short
 from k3s_tui.tui.widgets.host_progress import HostProgress
 from k3s_tui.tui.widgets.key_bar import KeyBar
 from k3s_tui.tui.widgets.log_pane import LogPane, LogView
@@ -305,12 +304,6 @@ class RunScreen(Page):
         yield SystemCommand(_("Log of all hosts"), "", lambda: self.action_log("host", 0))
         yield SystemCommand(_("Previous host"), "[", lambda: self.action_log("neighbour", -1))
         yield SystemCommand(_("Next host"), "]", lambda: self.action_log("neighbour", 1))
-
-
-def short(path: Path) -> str:
-    """A path as people write it."""
-    home = Path.home()
-    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
 def _about(silent: list[StepView], now: float) -> str:
