@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.faults import trees
 from tests.lab.containers import Container
@@ -15,7 +16,7 @@ LIVE = (
     (r"/var/log/", "logs"),
     (r"/var/lib/postgresql/\d+/main/(base|global|pg_.*)/", "PostgreSQL stores what K3s writes"),
     (r"/var/lib/systemd/(timers|random-seed|.*catalog)|/var/lib/(private|sudo)/", "systemd, sudo"),
-    (r"/home/ops/\.|/root/\.", "logins"),
+    (r"(/home/ops|/root)/\.(bash|psql)_history$|/home/ops/\.sudo_as_admin_successful$", "logins"),
     (r"/var/lib/dpkg/lock|/var/lib/dpkg/triggers/Lock|/var/cache/apt/archives/lock", "locks"),
 )
 """Files that move by themselves on a host on which nobody changes anything."""
@@ -53,6 +54,19 @@ class HostState:
 
 
 State = dict[str, HostState]
+
+Desk = dict[str, tuple[int, int, int]]
+"""The operator's files by their names: mode, size and mtime in nanoseconds."""
+
+
+def desk(folder: Path) -> Desk:
+    """The profile and what runs put beside it; not what is recorded of each run."""
+    found = {}
+    for path in folder.iterdir():
+        if path.is_file():
+            info = path.stat()
+            found[path.name] = info.st_mode, info.st_size, info.st_mtime_ns
+    return found
 
 
 def state(lab: Lab) -> State:

@@ -98,7 +98,7 @@ class Audit:
     before: State
     after: State
     claimed: set[str] = field(default_factory=set)
-    """Steps to which something belongs."""
+    """Steps to which something belongs; filled by `strange`."""
 
     def strange(self) -> Iterator[str]:
         """What belongs to nothing that was planned."""
@@ -161,6 +161,12 @@ class Audit:
                 known.add(package)
                 wanted += self.after[name].needs.get(package, ())
         return new - known
+
+
+def leaves_a_trace(step: str) -> bool:
+    """Whether a change by that step is seen on its host."""
+    what = step.partition("/")[2]
+    return any(re.fullmatch(resource.step, what) for resource in RESOURCES)
 
 
 PROMISES = r"(?:create|write|issue|renew|set|block in|to) (/[^\s,:;]+)"

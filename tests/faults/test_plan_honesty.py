@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.audit import State, state
+from tests.faults.audit import Desk, State, desk, state
 from tests.faults.killing import Point, kill_at
-from tests.faults.ownership import Audit, Event, objects, unkept
+from tests.faults.ownership import Audit, Event, leaves_a_trace, objects, unkept
 from tests.faults.tally import Row, Tally
 from tests.faults.undisturbed import Story, story
 from tests.lab.lab import Lab
@@ -47,7 +47,14 @@ def verdicts(done: Done) -> dict[str, str]:
     return {event["step"]: event["verdict"] for event in planned(done)}
 
 
-def honest(plan: Done, apply: Done, before: State, after: State) -> None:
+LAPTOP = {
+    "lab.kubeconfig": "laptop/kubeconfig",
+    "lab.lock.toml": "laptop/installation/checksums",
+}
+"""Whose each file is that a run writes beside the profile."""
+
+
+def honest(plan: Done, apply: Done, before: State, after: State, desks: tuple[Desk, Desk]) -> None:
     assert apply.status == 0, apply
     # What is shown is what is carried out: the second look, by apply, found the same.
     assert verdicts(plan) == verdicts(apply)
@@ -58,23 +65,31 @@ def honest(plan: Done, apply: Done, before: State, after: State) -> None:
     audit = Audit(planned(plan), before, after)
     strange = list(audit.strange())
     assert not strange
+    # Of whatever step has a trace on a host, it is there.
+    traced = {step for step in apply.steps("changed") if leaves_a_trace(step)}
+    assert traced <= audit.claimed, traced - audit.claimed
+    written = {name for name, _ in desks[1].items() - desks[0].items()}
+    assert written <= LAPTOP.keys() and desks[0].keys() <= desks[1].keys()
+    for name in written:
+        assert any(step.startswith(LAPTOP[name]) for step in possible), name
     broken = list(unkept(planned(plan), before, after))
     assert not broken
 
 
 def applied(lab: Lab, product: Product, row: Row) -> Done:
     """Plan, apply, and hold the one against the other; what apply said."""
+    at_first = desk(product.folder)
     before, plan = state(lab), product.plan()
     apply = product.apply()
     row.injected += 1
-    honest(plan, apply, before, state(lab))
+    honest(plan, apply, before, state(lab), (at_first, desk(product.folder)))
     row.survived += 1
     return apply
 
 
 def test_on_a_fresh_cluster(lab: Lab, told: Story, row: Row) -> None:
     row.injected += 1
-    honest(told.plan, told.apply, told.bare, told.after)
+    honest(told.plan, told.apply, told.bare, told.after, told.desks[:2])
     assert objects(told.after["postgres"]) > 20
     row.survived += 1
 

@@ -1,4 +1,4 @@
-"""P3: a second run changes nothing: no step, no file of any host, no start of any unit."""
+"""P3: a second run changes nothing: no step, no file of host or laptop, no start of any unit."""
 
 from __future__ import annotations
 
@@ -24,8 +24,13 @@ def test_a_second_run_changes_nothing(
     for name, units in UNITS.items():
         assert told.after[name].starts.keys() >= {*units, "ssh.service", "dbus.service"}
     moved = list(audit.moved(told.after, told.afterwards))
+    before, after, afterwards = told.desks
+    moved += [f"laptop:{name}" for name, _ in after.items() ^ afterwards.items()]
     row.lost += len(moved)
     assert not moved
+    written = {name for name, _ in after.items() - before.items()}
+    assert written == {"lab.kubeconfig", "lab.lock.toml"}, "the first run is not seen"
+    assert {"lab.toml", "lab.secrets"} <= after.keys()
     row.survived += 1
     files = sum(len(host.files) for host in told.after.values())
-    row.note = f"{files} files and all units are as they were"
+    row.note = f"{files} files of hosts, the laptop's and all units are as they were"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults import trees
-from tests.faults.audit import State, state
+from tests.faults.audit import Desk, State, desk, state
 from tests.lab.lab import Lab
 from tests.lab.operators import Operators
 from tests.lab.product import Done, Product
@@ -25,6 +25,8 @@ class Story:
     tree: trees.Tree
     again: Done
     afterwards: State
+    desks: tuple[Desk, Desk, Desk]
+    """The operator's folder before, after the first run, and after the second one."""
 
 
 _told: list[Story] = []
@@ -36,10 +38,18 @@ def story(lab: Lab, folder: Path) -> Story:
         lab.fresh()
         operators = Operators(lab, folder)
         product = operators.another()
+        desks = [desk(product.folder)]
         bare, plan = state(lab), product.plan()
         apply = product.apply()
         assert apply.status == 0, apply
         after, tree = state(lab), trees.tree(lab) | trees.laptop(product.folder)
+        desks.append(desk(product.folder))
         again = product.apply()
-        _told.append(Story(operators, product, bare, plan, apply, after, tree, again, state(lab)))
+        desks.append(desk(product.folder))
+        _told.append(
+            Story(
+                *(operators, product, bare, plan, apply, after, tree, again, state(lab)),
+                desks=(desks[0], desks[1], desks[2]),
+            )
+        )
     return _told[0]
