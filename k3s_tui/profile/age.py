@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -49,7 +50,9 @@ async def _run(verb: Verb, content: bytes, passphrase: str) -> bytes:
     try:
         out, _ = await process.communicate(b"%d\n%b%b" % (len(secret), secret, content))
     except BaseException:
-        process.kill()
+        # It may have ended by itself, and nobody have taken its answer yet.
+        with suppress(ProcessLookupError):
+            process.kill()
         await process.wait()
         raise
     if process.returncode == WRONG_PASSPHRASE:

@@ -7,13 +7,16 @@ import re
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from k3s_tui.core.errors import CredentialsError, Exit, SecretMissing, UsageError
 from k3s_tui.core.secret import Secret
+from k3s_tui.profile import age
 from k3s_tui.profile.generate import check_token, generate
 from k3s_tui.profile.keeping import init_store, rekey, set_secret
 from k3s_tui.profile.load import load, parse
@@ -328,3 +331,16 @@ def test_generated_secrets() -> None:
     assert all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{31}", value) for value in made)
     for value in made:
         check_token(Secret(value), "x")
+
+
+async def test_cancelled_at_any_moment_it_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when what decrypts has just ended: what is killed then is not there any more."""
+    monkeypatch.setattr(sys, "executable", "/bin/true")
+    for tenth in range(100):
+        decrypting = asyncio.create_task(age.decrypt(b"x", "y"))
+        ends = time.monotonic() + tenth / 10_000
+        while time.monotonic() < ends and not decrypting.done():
+            await asyncio.sleep(0)
+        decrypting.cancel()
+        with suppress(asyncio.CancelledError):
+            await decrypting
