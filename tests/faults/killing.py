@@ -8,7 +8,7 @@ import random
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +72,24 @@ def kill_at(product: Product, point: Point) -> bool:
         process.send_signal(signal.SIGKILL)
         process.communicate()
     return process.returncode == -signal.SIGKILL
+
+
+def kill_in_any(product: Product, steps: Collection[str], delay: float) -> str:
+    """Apply, and kill it in the first of these steps that begins; which, '' when none did."""
+    process = product.start("apply", product.profile, "--yes", "--json")
+    begun = ""
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            kind, step = named(json.loads(line))
+            if kind == "step-started" and step in steps:
+                begun = step
+                _pause(process, delay)
+                break
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    return begun if process.returncode == -signal.SIGKILL else ""
 
 
 def _pause(process: subprocess.Popen[bytes], seconds: float) -> None:

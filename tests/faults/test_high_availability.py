@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tomlkit
 
 from tests.faults.tally import FULL, Tally, amount
 from tests.lab import network
 from tests.lab.lab import Lab
-from tests.lab.operators import edit
+from tests.lab.operators import lock_file
 from tests.lab.product import Product
 
 CALM = 60
@@ -124,13 +125,30 @@ def _balancer_restarted(product: Product) -> None:
 
 
 def _balancer_reloaded(product: Product) -> None:
-    show = "cat /etc/nginx/k3s-tui-lb.conf"
-    assert "least_conn" in product.lab.host("nginx").sh(show)
-    edit(product, "port = 6443", 'port = 6443\nmethod = "round_robin"')
-    done = product.apply("--only", "nginx")
-    assert done.status == 0, done
-    assert "nginx/loadbalancer/service" in done.steps("changed"), done
-    assert "least_conn" not in product.lab.host("nginx").sh(show)
+    """A server is taken out of the upstream, and put back: each time the same start goes on."""
+    balancer, server = product.lab.host("nginx"), product.lab.addresses["k3s-server-2"]
+    start = "systemctl show -p InvocationID -p MainPID k3s-tui-lb"
+    before = balancer.sh(start)
+    assert "MainPID=0" not in before
+    # Whose key is not pinned either is somebody else's node: it goes on as it is.
+    whole = {file: file.read_text() for file in (product.profile, lock_file(product))}
+    without = {file: _without(text, "k3s-server-2") for file, text in whole.items()}
+    for files, there in ((without, False), (whole, True)):
+        for file, text in files.items():
+            file.write_text(text)
+        done = product.apply("--only", "nginx")
+        assert done.status == 0, done
+        assert "nginx/loadbalancer/service" in done.steps("changed"), done
+        upstream = balancer.sh("grep '^ *server .*max_fails' /etc/nginx/k3s-tui-lb.conf")
+        assert (f"server {server}:" in upstream) == there, upstream
+        assert balancer.sh(start) == before, "it was no reload"
+
+
+def _without(text: str, name: str) -> str:
+    document: Any = tomlkit.parse(text)
+    for table in {"hosts", "host-keys"} & document.keys():
+        del document[table][name]
+    return tomlkit.dumps(document)
 
 
 FAULTS: dict[str, tuple[Callable[[Product], None], float]] = {

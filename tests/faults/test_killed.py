@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
 from dataclasses import replace
 
 import pytest
 
 from tests.faults import audit, trees
-from tests.faults.killing import Point, kill_at, points
-from tests.faults.tally import Row, Tally, amount
+from tests.faults.killing import DELAYS, Point, kill_at, kill_in_any, points
+from tests.faults.tally import FULL, Row, Tally, amount
 from tests.faults.undisturbed import Story, story
 from tests.lab.lab import Lab
 from tests.lab.operators import lock_file
@@ -48,18 +49,48 @@ def goes_on(lab: Lab, product: Product, told: Story, row: Row, killed: list[Poin
     row.survived += len(killed)
 
 
+def test_killed_in_every_step(lab: Lab, told: Story, tally: Tally) -> None:
+    """Of the procedure on real hosts, whatever the step is; one after the other, so that each run
+    gets further than the one before.  In `make test`: in some of those that change something.
+    """
+    begun = {event["step"] for event in told.apply.of("step-started")}
+    acting = sorted(told.apply.steps("changed"))
+    assert begun >= {*acting} and len(begun) > 40
+    left = begun if FULL else set(random.Random(SEED).sample(acting, 3))
+    row = tally("P1", "kill -9 of apply in steps of the whole procedure")
+    wanted = len(left)
+    for _ in range(amount(2, 12)):
+        lab.fresh()
+        product = another(told)
+        killed: list[Point] = []
+        while left:
+            # A step that was killed where it began is the next one's first: never for ever.
+            delay = DELAYS[len(killed) % len(DELAYS)]
+            step = kill_in_any(product, left, delay)
+            if not step:
+                break
+            left.remove(step)
+            killed.append(Point("step-started", step, 1, delay))
+            row.injected += 1
+        if killed:
+            goes_on(lab, product, told, row, killed)
+        if not left:
+            break
+    row.note = f"in {wanted - len(left)} of {len(begun)} steps, seed {SEED}"
+    assert not left
+
+
+@pytest.mark.full
 def test_killed_again_and_again(lab: Lab, told: Story, tally: Tally) -> None:
     """Each run gets further than the one before, and no further."""
     row = tally("P1", "kill -9 of apply, again and again")
     row.note = f"seed {SEED}"
-    for number in range(amount(1, 5)):
+    for number in range(5):
         lab.fresh()
         product = another(told)
         acting = [event for event in told.apply.events if _acts(told, event.get("step", ""))]
         # Of a step's lines, a second run has others: the first one comes for certain.
-        chosen = [
-            replace(point, nth=1) for point in points(acting, amount(3, 6), f"{SEED}.{number}")
-        ]
+        chosen = [replace(point, nth=1) for point in points(acting, 6, f"{SEED}.{number}")]
         killed = [point for point in chosen if kill_at(product, point)]
         row.injected += len(killed)
         assert killed, chosen

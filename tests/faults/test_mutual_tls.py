@@ -5,6 +5,7 @@ The logins are libpq's, from the K3s server's own address; each differs from one
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,8 +23,9 @@ from k3s_tui.pki.profiles import LeafProfile, datastore_client
 from k3s_tui.profile.store import CA_CERTIFICATE, CA_KEY
 from tests.faults.postgres_logins import Attempt, from_host
 from tests.faults.tally import Tally
+from tests.lab import paths
 from tests.lab.lab import Lab
-from tests.lab.product import Product
+from tests.lab.product import Done, Product
 
 SERVER, USER, HOSTNAME = "k3s-server-1", "k3s", "postgres.rancher.rke2"
 DAY = timedelta(days=1)
@@ -242,6 +244,65 @@ def test_verify_finds_an_open_door(datastore: Datastore, tally: Tally) -> None:
     for event in done.of("step-done", outcome="failed"):
         assert "was let in" in event["error"], event
         row.survived += 1
+
+
+WITH_THAT_CA = """
+import sys
+from pathlib import Path
+from k3s_tui.core.secret import Secret
+from k3s_tui.pki.authority import Authority
+from k3s_tui.procedure import verification
+
+key, certificate, *words = sys.argv[1:]
+
+class Known(Authority):
+    @classmethod
+    def create(cls, name, days, now):
+        return Authority.from_pem(Secret(Path(key).read_text()), Path(certificate).read_text())
+
+verification.Authority = Known
+sys.argv = ["k3s-tui", *words]
+from k3s_tui.cli import main
+main()
+"""
+"""k3s-tui, whose other CA is not made up for the proof, but this one."""
+
+
+@pytest.mark.full
+def test_verify_finds_another_ca_let_in(datastore: Datastore, tally: Tally) -> None:
+    """A second CA among those that PostgreSQL trusts; a plan would take it out again."""
+    row = tally("P9", "a door that is open, which verify must tell")
+    product = datastore.product
+    host, ca = product.lab.host("postgres"), "/etc/k3s-tui/postgresql/ca.crt"
+    other = Authority.create("another CA", 30, _now())
+    files = {"other.key": other.key.reveal(), "other.crt": other.certificate_pem}
+    for name, text in files.items():
+        (product.folder / name).write_text(text)
+    command = [sys.executable, "-c", WITH_THAT_CA, *(str(product.folder / name) for name in files)]
+    only = ("--only", f"{SERVER}/verification/refuses-other-ca")
+
+    def verify() -> Done:
+        done = product.lab.run(
+            [*command, "verify", str(product.profile), "--json", *only],
+            env=product.environment,
+            cwd=paths.REPOSITORY,
+            within=300,
+        )
+        return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    assert verify().status == 0
+    row.injected += 1
+    host.sh(f"cp -p {ca} /root/ca; cat >>{ca} <<'PEM'\n{other.certificate_pem}PEM")
+    host.sh("systemctl reload postgresql@15-main")
+    try:
+        done, plan = verify(), product.plan("--only", "postgres/datastore/ca")
+    finally:
+        host.sh(f"mv /root/ca {ca}; systemctl reload postgresql@15-main")
+    assert done.status == 6, done
+    (failed,) = done.of("step-done", outcome="failed")
+    assert "a login with a certificate of another CA was let in" in failed["error"], failed
+    assert plan.of("planned", step="postgres/datastore/ca", verdict="change"), plan
+    row.survived += 1
 
 
 def _now() -> datetime:
