@@ -81,6 +81,17 @@ def test_once_our_block_stands_its_names_are_ours() -> None:
     assert adoption.objection(HOW_TO, Adoption(ours), "") is None
 
 
+def test_one_postgresql_serves_one_cluster_of_ours() -> None:
+    """A second one's rules and certificates would replace those of the first."""
+    other = replace(DEBIAN, databases=("first", "wiki"), ours=Reserved("first", "first"))
+    problem = adoption.objection(HOW_TO, Adoption(other), "")
+    assert problem is not None
+    assert problem.text == "k3s-tui keeps its database first for another cluster"
+    assert "drop the database first" in problem.hint and 'cluster = "own"' in problem.hint
+    gone = replace(other, databases=("wiki",))
+    assert adoption.objection(HOW_TO, Adoption(gone), "") is None
+
+
 def test_an_earlier_run_of_ours_is_nobody_else() -> None:
     """What of it cannot be changed any more, its servers say."""
     ours = Reserved("k3s", "k3s")
