@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import base64
+import html
+import os
 import re
 import shlex
 import signal
 import stat
+import subprocess
+import sys
 import tarfile
 import urllib.parse
 from collections.abc import Iterator
@@ -18,6 +22,7 @@ from tests.faults import haunted as h
 from tests.faults.canaries import Canary, Nest, strange, word
 from tests.faults.haunted import Haunted
 from tests.faults.tally import FULL, Row, Tally
+from tests.lab import paths
 from tests.lab.lab import Lab
 
 SERVER = {
@@ -85,6 +90,60 @@ def test_no_secret_is_on_a_screen(haunted: Haunted, row: Row) -> None:
     for text in (b"verified", b"Passphrase of", b"lab.secrets"):
         assert text in drawn, "it was not the wizard that was recorded"
     clean(row, haunted.nest.within(drawn))
+
+
+DRAW = """
+import asyncio, os, sys
+from pathlib import Path
+from k3s_tui.procedure.history import replay
+from tests.tui import screenshots
+profile, events, target = map(Path, sys.argv[1:])
+drawn = asyncio.run(screenshots.draw("en", list(replay(events)), profile.resolve()))
+for name, svg in drawn.items():
+    (target / name).write_text(svg)
+"""
+
+
+def pictures(profile: Path, events: Path, folder: Path) -> dict[str, str]:
+    """Each screen of the wizard as SVG: of this profile, and of that run as it was recorded.
+
+    In a process of its own, which has a home of its own.
+    """
+    folder.mkdir()
+    homes = ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME")
+    subprocess.run(
+        [sys.executable, "-c", DRAW, profile, events, folder],
+        check=True,
+        cwd=paths.REPOSITORY,
+        env={**os.environ, **dict.fromkeys(homes, str(folder)), "TERM": "xterm-256color"},
+        timeout=240,
+    )
+    return {path.name: path.read_text() for path in folder.glob("*.svg")}
+
+
+def shown(svg: str) -> str:
+    """The picture and, once more, the words in it, whatever style each part of them has."""
+    return svg + html.unescape(re.sub(r"<[^>]+>", "", svg))
+
+
+def test_no_secret_is_in_a_picture_of_a_screen(haunted: Haunted, row: Row, tmp_path: Path) -> None:
+    """Of every screen, as a bug's report or a talk would show it."""
+    told = {path: path.read_text() for path in haunted.product.recordings()}
+    ended = [path for path, text in told.items() if '"type":"run-done"' in text]
+    events = max(ended, key=lambda path: told[path].count('"outcome":"changed"'))
+    drawn = pictures(haunted.product.profile, events, tmp_path / "drawn")
+    assert len(drawn) >= 9, drawn.keys()
+    for name, svg in drawn.items():
+        clean(row, {name: found} if (found := haunted.nest.within(shown(svg))) else None)
+    assert any("k3s-server-2" in shown(svg) for svg in drawn.values())
+    # What is on a screen is found in its picture.
+    planted = word().lower()
+    other = tmp_path / "other.toml"
+    text = haunted.product.profile.read_text()
+    other.write_text(text.replace('database = "k3s"', f'database = "a{planted}"'))
+    assert planted in other.read_text()
+    nest = Nest([Canary.of("planted", planted.encode())])
+    assert any(nest.within(shown(svg)) for svg in pictures(other, events, tmp_path / "o").values())
 
 
 def test_no_secret_is_in_a_file_of_the_laptop(haunted: Haunted, row: Row) -> None:

@@ -28,7 +28,7 @@ from k3s_tui.tui.replay import DEMO, Recorded, Replay, recorded
 FOLDER = Path(__file__).parents[2] / "screenshots"
 SIZE = (100, 30)
 _UNTIL = "k3s-server-1/servers/ready"
-"""The step at whose beginning the run is shown."""
+"""The step at whose beginning the run is shown; a run that ends before, in its middle."""
 
 _MOVING = ("hosts", "certificates", "datastore", "plan", "run", "finish")
 _SECONDS = 3
@@ -50,7 +50,7 @@ class Held(Replay):
             for at, event in enumerate(self._events)
             if isinstance(event, StepStarted) and event.step == _UNTIL
         )
-        self.forward(next(starts) + 1)
+        self.forward(next(starts, len(self._events) // 2) + 1)
 
 
 class HeldBackend(Recorded):
@@ -60,13 +60,15 @@ class HeldBackend(Recorded):
         return run
 
 
-async def draw(code: str, events: Sequence[AnyEvent]) -> dict[str, str]:
-    """Every screen's SVG by the name of its file, in one language."""
+async def draw(
+    code: str, events: Sequence[AnyEvent], profile: Path = Path(str(DEMO / "how-to.toml"))
+) -> dict[str, str]:
+    """Every screen's SVG by the name of its file, in one language: of a profile and of a run."""
     language.use(code)
     glyphs.use_ascii(False)
     pictures: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
-        Path("how-to.toml").write_text((DEMO / "how-to.toml").read_text())
+        Path("how-to.toml").write_text(profile.read_text())
         backend = HeldBackend(events)
         wizard = Wizard(
             Settings(

@@ -17,7 +17,7 @@ from k3s_tui.resources.postgres.standing import Silent, Standing, look, parse
 def objection(there: Standing, database: str, role: str) -> Problem | None:
     """Why K3s must not take these."""
     if there.ours.database != database and there.ours.database in there.databases:
-        # Rules, settings and certificates of ours are for one cluster: another's would replace them.
+        # Rules and certificates of ours are for one cluster: another's would replace them.
         return Problem(
             f"k3s-tui keeps its database {there.ours.database} for another cluster",
             f"if there is no such cluster any more, drop the database {there.ours.database}",
