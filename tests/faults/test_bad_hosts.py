@@ -228,26 +228,15 @@ def jumped_clock(host: Container) -> tuple[str, str]:
     return shim("date", ahead), "rm /usr/local/bin/date"
 
 
-def test_sudo_that_is_revoked_half_way_and_a_clock_that_jumps(
-    product: Product, faults: Faults
-) -> None:
-    """Both in the same step: of another host, and of its own."""
-    agent, server = product.lab.host("k3s-agent"), product.lab.host("k3s-server-2")
-    jump, back = jumped_clock(server)
-    with (
-        faults.one("P15", "sudo revoked half-way"),
-        faults.one("P15", "clock jump in a step"),
-        running(product) as run,
-    ):
+def test_sudo_that_is_revoked_half_way(product: Product, faults: Faults) -> None:
+    agent = product.lab.host("k3s-agent")
+    with faults.one("P15", "sudo revoked half-way"), running(product) as run:
         run.until_event("line", "k3s-server-2/servers/k3s")
         agent.sh("mv /etc/sudoers.d/lab /root/sudoers.lab")
         try:
-            with until_mended(server, jump, back):
-                done = run.ended(300)
+            done = run.ended(300)
         finally:
             agent.sh("mv /root/sudoers.lab /etc/sudoers.d/lab")
-        # A deadline is not a time of day: the step goes on as if nothing had happened.
-        assert "k3s-server-2/servers/k3s" in done.steps("changed"), done
         assert done.status in (1, 4), done
         error, _ = failure(done, "k3s-agent/")
         assert "sudo" in error, done
@@ -288,4 +277,4 @@ def test_after_all_of_that_the_cluster_is_whole(product: Product, faults: Faults
     assert again.status == 0 and not again.steps("changed"), again
     for row in faults.ended:
         row.survived += 1
-    assert len(faults.ended) >= (13 if FULL else 11)
+    assert len(faults.ended) >= (12 if FULL else 10)
