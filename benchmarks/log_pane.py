@@ -115,13 +115,10 @@ class Terminal:
             last = time.perf_counter()
         return took + last - began
 
-    def _drain(self) -> None:
-        while self.read(0):
-            pass
-
     def press(self, key: bytes, text: str) -> float:
         """Seconds from a key to what it changes."""
-        self._drain()
+        while self.read(0):
+            pass
         os.write(self.fd, key)
         took = self.until(text, 10)
         assert took is not None, f"{key!r} does not bring {text!r}: {bytes(self.told[-2000:])!r}"
