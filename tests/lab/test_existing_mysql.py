@@ -21,6 +21,7 @@ from .test_existing_datastore import (
     refused_from_each,
     setting,
 )
+from .wizard import next_step, wizard
 
 PASSWORD = "p@ss:w/rd%1"
 """With all that could end a DSN's part too early."""
@@ -108,6 +109,20 @@ def test_what_the_user_may_not_do_is_a_warning(product: Product) -> None:
         (event,) = done.of("planned", step=f"{server}/preflight/datastore-login")
         assert event["warning"] == "k3s may not do all that K3s does in database k3s: DELETE", done
     sql(product, "grant delete on k3s.* to k3s@'10.161.129.%';")
+
+
+def test_the_wizard_tries_the_login_from_each_server(product: Product) -> None:
+    """Before there is a plan, and with the password of the profile."""
+    with wizard(product, product.profile.name) as tty:
+        tty.until("1 Hosts]")
+        for title in ("Certs", "Datastore"):
+            next_step(tty, title)
+        tty.press("C-p")
+        tty.type("Try the login")
+        tty.until("Try the login from every server")
+        tty.press("Enter")
+        told = tty.until(lambda screen: screen.count("let in, by TLSv1.3, from 10.161.129.") == 2)
+        assert all(name in told for name in SERVERS)
 
 
 def test_a_cluster_on_it(product: Product) -> None:
