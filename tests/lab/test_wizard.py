@@ -100,9 +100,9 @@ def look(tty: Terminal, lab: Lab) -> None:
     tty.press("Enter")
     known = {name: fingerprint(key) for name, key in lab.host_keys.items()}
     for _ in range(len(known)):
-        screen = tty.until("Is it the right one?")
+        screen = tty.until("Trust this key")
         text = " ".join(line.strip(" │|") for line in screen.splitlines())
-        name = next(n for n in known if f"{n} shows the host key" in text)
+        name = next(n for n in known if f"{n} shows a host key" in text)
         assert known.pop(name) in text.replace(" ", ""), text
         tty.press("Tab", "Enter")
         gone = f"{name} shows"
