@@ -23,7 +23,7 @@ from k3s_tui.pki import inspect
 from k3s_tui.pki.authority import Authority
 from k3s_tui.pki.checks import Checked
 from k3s_tui.pki.inspect import CertificateView
-from k3s_tui.pki.profiles import LeafProfile, datastore_client, datastore_server
+from k3s_tui.pki.profiles import LeafProfile, datastore_client
 from k3s_tui.procedure import own_pki, written
 from k3s_tui.procedure.leaves import FILES, TLS
 from k3s_tui.procedure.reviewed import (
@@ -244,7 +244,7 @@ def _datastore(
         "datastore",
         "PostgreSQL's own certificate",
         host,
-        lambda: datastore_server(hostname, addresses, profile.pki.datastore_san),
+        lambda: own_pki.of_datastore(profile, addresses),
         ("datastore.hostname", hostname),
         (TLS.certificate, TLS.key, f"{user}:{user}"),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from k3s_tui.core.contract import Host, Step
 from k3s_tui.engine.graph import Steps
-from k3s_tui.pki.profiles import LeafProfile, datastore_client, datastore_server
+from k3s_tui.pki.profiles import LeafProfile, datastore_client
 from k3s_tui.procedure import own_pki
 from k3s_tui.procedure.site import Site
 from k3s_tui.resources import given_certificate
@@ -35,10 +35,7 @@ FILES = DatastoreFiles(
 
 def of_datastore(site: Site, owner: str) -> HostCertificate:
     name = site.profile.datastore_host
-    profile = site.profile
-    wanted = datastore_server(
-        profile.datastore.hostname, site.addresses(name), profile.pki.datastore_san
-    )
+    wanted = own_pki.of_datastore(site.profile, site.addresses(name))
     return _leaf(site, own_pki.DATASTORE, DATASTORE_FOLDER, wanted, owner)
 
 

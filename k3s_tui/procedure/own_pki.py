@@ -46,11 +46,15 @@ def expected(profile: Profile) -> dict[str, LeafProfile]:
 
     PostgreSQL's address is not demanded: K3s asks for the name.
     """
-    wanted = profile.datastore
-    leaves = {DATASTORE: datastore_server(wanted.hostname, more=profile.pki.datastore_san)}
+    leaves = {DATASTORE: of_datastore(profile)}
     for name in profile.servers:
-        leaves[client_name(name)] = datastore_client(wanted.user, name)
+        leaves[client_name(name)] = datastore_client(profile.datastore.user, name)
     return leaves
+
+
+def of_datastore(profile: Profile, addresses: Iterable[str] = ()) -> LeafProfile:
+    """What PostgreSQL's certificate must say: the names in the profile, and `addresses`."""
+    return datastore_server(profile.datastore.hostname, addresses, profile.pki.datastore_san)
 
 
 def host_of(profile: Profile, name: str) -> str:

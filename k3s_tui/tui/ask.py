@@ -40,9 +40,11 @@ class DialogAsk:
         """Raises UsageError when nobody is there."""
         if self.gone:
             raise UsageError(f"there is no terminal to ask on: {question}", hint=f"use {flag}")
-        dialog: Dialog[bool] = ConfirmDialog(_told(question))
+        dialog: Dialog[bool]
         if isinstance(question, HostKeyQuestion):
             dialog = HostKeyDialog(question.values["host"], question.values["key"])
+        else:
+            dialog = ConfirmDialog(_told(question))
         return await self.show(dialog) is True
 
     async def show(self, dialog: Dialog[T]) -> T | None:
