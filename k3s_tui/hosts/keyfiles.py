@@ -13,6 +13,7 @@ from pathlib import Path
 
 from k3s_tui.core.errors import CredentialsError
 from k3s_tui.core.files import at_home
+from k3s_tui.hosts.sanitize import sanitize
 
 DEFAULT_NAMES = ("id_ed25519", "id_ecdsa", "id_rsa")
 """What `ssh` looks for in ~/.ssh when nothing names a key; hardware keys come from the agent."""
@@ -44,9 +45,10 @@ def read_key_file(path: Path) -> KeyFile:
     path = at_home(path)
     try:
         text = path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: NUL in a path
+        told = error.strerror if isinstance(error, OSError) else str(error)
         raise CredentialsError(
-            f"cannot read the SSH key {path}: {error.strerror}",
+            f"cannot read the SSH key {sanitize(str(path))}: {told}",
             hint='set identity to the path of a private key, or to "agent"',
         ) from None
     public = _public_line(text)

@@ -162,12 +162,19 @@ class Connector:
         connection.abort()
         raise AssertionError("a client that trusts no key cannot have logged in")
 
-    async def _route(self, target: Target) -> Route:
+    async def _route(self, target: Target, *behind: Target) -> Route:
+        """The way to a target, itself on the way to those `behind` it."""
+        if target in behind:
+            names = " through ".join(hop.name for hop in (*reversed(behind), target))
+            raise UsageError(
+                f"{self._folder / 'config'} leads to {sanitize(names)}, in a circle",
+                hint=f"give {sanitize(target.address)} `ProxyJump none` above what fits it, too",
+            )
         try:
             options = await asyncssh.SSHClientConnectionOptions.construct(
                 **self._place(target), client_keys=None, known_hosts=None, agent_path=None
             )
-            return self._routed(target, options)
+            route = self._routed(target, options)
         except Exception as error:  # its parser raises whatever it stumbles over
             told = str(error) if isinstance(error, OSError | ValueError) else repr(error)
             raise UsageError(
@@ -175,6 +182,9 @@ class Connector:
                 host=target.name,
                 hint=f"what does `ssh -G {target.address}` say?",
             ) from None
+        if route.jump is not None:
+            await self._route(route.jump, target, *behind)
+        return route
 
     def _routed(self, target: Target, options: asyncssh.SSHClientConnectionOptions) -> Route:
         """Raises ValueError for what leads nowhere."""

@@ -261,6 +261,11 @@ DAMAGED = (
     ("home/.ssh/config", b"= root\n", ("plan", "x.toml"), 2),
     ("home/.ssh/config", b"ProxyJump a:22b\n", ("plan", "x.toml"), 2),
     ("home/.ssh/config", b"HostName a..b\n", ("plan", "x.toml"), 2),
+    # Each way led through itself, and nothing ever came of it.
+    ("home/.ssh/config", b"Match all\n  ProxyJump ops@bastion\n", ("plan", "x.toml"), 2),
+    ("home/.ssh/config", b"ProxyJump a\nHost a\n  ProxyJump b\n", ("plan", "x.toml"), 2),
+    # NUL in the path of a key: there is no such key.
+    ("home/.ssh/config", b'IdentityFile "~/.s\0h/id"\n', ("plan", "agent.toml"), 4),
     (
         "home/.ssh/id_ed25519",
         keys()[1].replace(b"OPENSSH", b"OPENS[H"),
@@ -300,6 +305,8 @@ def test_a_damaged_file_is_named(
     done = cli(*words)
     assert done.returncode == exit, done
     name = "pki.ca" if file == "site-ca.pem" else file.removeprefix("home/")
+    if words[-1] == "agent.toml":
+        name = "there is no SSH key to log in with"
     assert name in done.stdout + done.stderr, done
     row.survived += 1
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from k3s_tui.core.errors import HostKeyUnknown, Unreachable
+from k3s_tui.core.errors import HostKeyUnknown, Unreachable, UsageError
 from k3s_tui.hosts.forwarding import ForwardingFailed, ForwardingRefused
 from k3s_tui.hosts.shell import ShellTransport
 from k3s_tui.hosts.ssh import Connector
@@ -108,6 +108,26 @@ async def test_proxy_jump_of_the_ssh_config(home: Path, sshd: Sshd) -> None:
             assert set(connector.host_keys) == {*pins, "web-1"}
         for hop in (first, second):
             assert hop.log.count("Accepted publickey") == 1
+
+
+@pytest.mark.parametrize(
+    ("config", "circle"),
+    [
+        ("Host *\n  ProxyJump bastion\n", "web-1 through bastion through bastion"),
+        (
+            "Host one\n  ProxyJump two\nHost two\n  ProxyJump one\nHost *\n  ProxyJump one\n",
+            "web-1 through one through two through one",
+        ),
+    ],
+)
+async def test_a_way_through_itself_is_refused(
+    home: Path, sshd: Sshd, config: str, circle: str
+) -> None:
+    """What fits the jump host, too, sends it through itself: `ssh` calls it a jumphost loop."""
+    (home / ".ssh" / "config").write_text(config)
+    async with Connector(home=home, agent="") as connector:
+        with pytest.raises(UsageError, match=f"leads to {circle}, in a circle"):
+            await connector.connect(target(sshd))
 
 
 async def test_a_jump_host_is_logged_in_to_again_after_a_loss(connect: Connect, sshd: Sshd) -> None:
