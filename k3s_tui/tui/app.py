@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import gc
 import getpass
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from textual.app import SystemCommand
 from textual.binding import Binding
+from textual.dom import DOMNode
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.theme import Theme
+from textual.timer import Timer
 from textual.worker import WorkerFailed
 
 from k3s_tui.core.errors import Exit, OperatorError
@@ -26,7 +27,7 @@ from k3s_tui.procedure.probing import Found
 from k3s_tui.profile.locate import Path as Place
 from k3s_tui.profile.model import Profile
 from k3s_tui.profile.secrets import Resolver
-from k3s_tui.tui import glyphs, kept, language, themes
+from k3s_tui.tui import garbage, glyphs, kept, language, themes
 from k3s_tui.tui.ascii import AsciiFilter
 from k3s_tui.tui.ask import DialogAsk
 from k3s_tui.tui.backend import Backend, Engine
@@ -46,8 +47,7 @@ WIDE = 100
 
 def _load() -> None:
     load_screens()
-    # Modules stay: looking through all of them for garbage takes longer than drawing a screen.
-    gc.freeze()
+    garbage.keep()
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,7 @@ class Wizard(TranslatedApp):
         self.abandoned = False
         """Whether the operator has left a run that was under way."""
         self._notes = (*settings.notes, *loaded.warnings)
+        self._sweep: Timer | None = None
 
     @property
     def has_draft(self) -> bool:
@@ -240,10 +241,25 @@ class Wizard(TranslatedApp):
         self.keep_draft()
         # Textual sets the breakpoint's class at the first resize, and styles everything again.
         screen.add_class("-wide" if self.size.width >= WIDE else "-narrow", update=False)
-        if len(self.screen_stack) > 1:
-            self.switch_screen(screen)
-        else:
-            self.push_screen(screen)
+        batch = ExitStack()
+        batch.enter_context(self.batch_update())
+        has_one = len(self.screen_stack) > 1
+        shown = self.switch_screen(screen) if has_one else self.push_screen(screen)
+
+        async def draw() -> None:
+            """Once, when all widgets are there; not after each few of them."""
+            with batch:
+                await shown
+
+        self.call_next(draw)
+        if self._sweep is not None:
+            self._sweep.stop()
+        self._sweep = self.set_timer(garbage.REST, garbage.sweep)
+
+    def update_styles(self, node: DOMNode, animate: bool = True) -> None:
+        """Not those of a widget that is still being made: mounting styles it."""
+        if node is self or node.parent is not None:
+            super().update_styles(node, animate)
 
     def mark(self, step: WizardStep) -> str:
         """How a visited step stands, before its title; a blank for one that was not."""
@@ -261,9 +277,8 @@ class Wizard(TranslatedApp):
     def follow(self, run: Watched) -> None:
         """Show a run that has been started."""
         self.run_controller = run
-        # What is loaded by now stays; to look through it again and again would stall the screen.
-        gc.collect()
-        gc.freeze()
+        garbage.sweep()
+        garbage.keep()
         self.show_run()
 
     def show_run(self) -> None:

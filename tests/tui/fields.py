@@ -68,7 +68,7 @@ async def leave(user: Operator) -> None:
 
 def put(user: Operator, text: str, *place: str) -> None:
     """As if it was pasted: text that no key types."""
-    editor = field(user, *place).query_one(".entry").children[1]
+    editor = field(user, *place).editor
     if isinstance(editor, TextArea):
         editor.text = text
     else:
@@ -128,12 +128,12 @@ async def wrong(user: Operator, step: str, place: tuple[str, ...], text: str, me
     assert message in told(user, *place), (place, text, told(user, *place))
     await user.press("ctrl+n")
     await user.at(step)
-    editor = field(user, *place).query_one(".entry").children[1]
+    editor = field(user, *place).editor
     assert user.focused is editor, (place, text)
     await user.press("escape")
     await user.at(STEPS[number(step) - 1].id)
     await go(user, step)
-    again = field(user, *place).query_one(".entry").children[1]
+    again = field(user, *place).editor
     assert text_of(again) == text
     assert message in told(user, *place), (place, text)
     draft.unparsed.clear()

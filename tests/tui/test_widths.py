@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
-from textual.widgets import Button, Label
+from textual.widgets import Button
 
 from k3s_tui.tui import language
 from k3s_tui.tui.app import Settings, Wizard
 from k3s_tui.tui.autoplay import walk
+from k3s_tui.tui.language import _
 from k3s_tui.tui.replay import DEMO, recorded
 from k3s_tui.tui.screens.base import Dialog
 from k3s_tui.tui.widgets.key_bar import KeyBar
+from k3s_tui.tui.widgets.labelled import Labelled
 from tests.tui.screenshots import Held, HeldBackend
 
 SIZES = ((80, 24), (60, 15))
@@ -34,10 +36,10 @@ def cut(wizard: Wizard) -> Iterator[str]:
         region = button.region
         if button.display and region and (region.width < wanted or region.right > columns):
             yield f"button {str(button.label)!r} in {region}"
-    for label in screen.query(Label).filter(".label"):
-        text = str(label.content)
-        if label.region and label.size.height > 1:
-            yield f"label {text!r} in {label.region}"
+    for field in screen.query(Labelled):
+        text, room = _(field.label), field.children[0].styles.margin.left
+        if cell_len(text) >= room:
+            yield f"label {text!r} in {room} columns"
 
 
 def _missing(bar: KeyBar, *, all_of_them: bool) -> Iterator[str]:

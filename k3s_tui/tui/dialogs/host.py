@@ -10,7 +10,7 @@ from textual.binding import Binding
 from textual.containers import Grid, Horizontal, Vertical, VerticalScroll
 from textual.events import DescendantBlur, DescendantFocus
 from textual.widget import Widget
-from textual.widgets import Button, Checkbox, Input, Label, Static
+from textual.widgets import Button, Checkbox, Input, Static
 
 from k3s_tui.procedure.fixed import Code
 from k3s_tui.profile.problem import ProfileProblem
@@ -23,6 +23,7 @@ from k3s_tui.tui.text import plain
 from k3s_tui.tui.widgets.field import Field
 from k3s_tui.tui.widgets.host_table import ROLES
 from k3s_tui.tui.widgets.key_bar import KeyBar
+from k3s_tui.tui.widgets.labelled import Labelled
 from k3s_tui.tui.widgets.tick import Tick
 
 _UNNAMED = "new-host"
@@ -128,12 +129,10 @@ class HostDialog(Dialog[bool]):
 
     def _roles(self) -> ComposeResult:
         roles = roles_of(self._host) if self._before else ["server"]
-        with Vertical(classes="field", id="roles-of"):
-            with Horizontal(classes="entry"):
-                yield Label(_("Roles"), classes="label")
-                with Grid(classes="roles"):
-                    for role, label in ROLES.items():
-                        yield Tick(_(label), role in roles, id=f"role-{role}")
+        with Labelled(N_("Roles"), id="roles-of"):
+            with Grid(classes="roles"):
+                for role, label in ROLES.items():
+                    yield Tick(_(label), role in roles, id=f"role-{role}")
             yield Static(id="wrong-roles", classes="problem")
 
     def on_mount(self) -> None:

@@ -8,7 +8,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
-from textual.widgets import Button, Input, Label, Static
+from textual.widgets import Button, Input, Static
 
 from k3s_tui.core.secret import Secret
 from k3s_tui.tui import glyphs
@@ -16,6 +16,7 @@ from k3s_tui.tui.language import N_, _, ngettext
 from k3s_tui.tui.screens.base import Dialog
 from k3s_tui.tui.text import plain
 from k3s_tui.tui.widgets.key_bar import KeyBar
+from k3s_tui.tui.widgets.labelled import Labelled
 from k3s_tui.tui.widgets.secret_input import SecretInput
 
 SHORT = 16
@@ -27,9 +28,6 @@ class SecretValueDialog(Dialog[Secret | None]):
 
     DEFAULT_CSS = """
     SecretValueDialog .title { text-style: bold; }
-    SecretValueDialog .entry { height: 1; }
-    SecretValueDialog .label { width: 18; }
-    SecretValueDialog SecretInput { width: 1fr; }
     """
     HELP = N_(
         "The value goes into the encrypted store beside the profile once that is saved; the "
@@ -51,12 +49,8 @@ class SecretValueDialog(Dialog[Secret | None]):
             yield Static(plain(self._title), classes="title")
             if self._warning:
                 yield Static(plain(self._warning))
-            with Horizontal(classes="entry"):
-                yield Label(_("Value"), classes="label")
-                yield SecretInput(id="first")
-            with Horizontal(classes="entry"):
-                yield Label(_("The same again"), classes="label")
-                yield SecretInput(id="second")
+            yield Labelled(N_("Value"), SecretInput(id="first"))
+            yield Labelled(N_("The same again"), SecretInput(id="second"))
             yield Static(id="strength")
             yield Static(id="wrong")
             with Horizontal(classes="answers"):

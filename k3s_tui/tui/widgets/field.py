@@ -7,10 +7,10 @@ from typing import Any, Literal, TypeAlias
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
 from textual.events import DescendantFocus
 from textual.message import Message
-from textual.widgets import Input, Label, Select, Static, TextArea
+from textual.widget import Widget
+from textual.widgets import Input, Select, Static, TextArea
 
 from k3s_tui.hosts.sanitize import sanitize, sanitize_block
 from k3s_tui.profile.locate import Path as Place
@@ -19,11 +19,13 @@ from k3s_tui.tui.draft import Draft
 from k3s_tui.tui.language import _
 from k3s_tui.tui.problems import tell
 from k3s_tui.tui.text import plain
+from k3s_tui.tui.widgets.choice import Choice
+from k3s_tui.tui.widgets.labelled import Labelled
 
 Kind: TypeAlias = Literal["text", "number", "list", "table", "choice"]
 
 
-class Field(Vertical):
+class Field(Labelled):
     """`place` is the value's path in the profile; `label` and `help` are marked English."""
 
     class Changed(Message):
@@ -49,9 +51,8 @@ class Field(Vertical):
         """`choices` are values and what they are called; `default` is what no value means.  What
         a field `decides` is which others there are.
         """
-        super().__init__(classes="field")
+        super().__init__(label)
         self.place = place
-        self.label = label
         self.help = help
         self.kind = kind
         self.decides = decides
@@ -69,15 +70,18 @@ class Field(Vertical):
         self._typed_before: Any = None
 
     def compose(self) -> ComposeResult:
-        with Horizontal(classes="entry"):
-            yield Label(plain(_(self.label)), classes="label")
-            yield self._editor()
+        yield self._make_editor()
 
-    def _editor(self) -> Input | Select[str] | TextArea:
+    @property
+    def editor(self) -> Widget:
+        """What is typed into, or chosen from."""
+        return self.children[0]
+
+    def _make_editor(self) -> Input | Select[str] | TextArea:
         value = self._default if self._value is None else self._value
         if self.kind == "choice":
             known = [each for each, _label in self._choices]
-            return Select(
+            return Choice(
                 [(_(label), each) for each, label in self._choices],
                 value=value if value in known else Select.NULL,
                 allow_blank=value not in known,
@@ -90,7 +94,7 @@ class Field(Vertical):
     @property
     def typed(self) -> Any:
         """What was typed, as the profile would hold it; None for nothing."""
-        editor = self.query_one(".entry").children[1]
+        editor = self.editor
         if isinstance(editor, Select):
             return None if editor.value is Select.NULL else editor.value
         if isinstance(editor, TextArea):
@@ -122,7 +126,7 @@ class Field(Vertical):
     def fix(self, why: str) -> None:
         """From now on it can be read only."""
         self.fixed = why
-        self.query_one(".entry").children[1].disabled = True
+        self.editor.disabled = True
         self._tell(why)
 
     def _tell(self, text: str) -> None:
@@ -144,7 +148,7 @@ class Field(Vertical):
             self.call_after_refresh(self.scroll_visible, animate=False)
 
     def focus_input(self) -> None:
-        self.query_one(".entry").children[1].focus()
+        self.editor.focus()
 
     @on(Input.Changed)
     @on(Select.Changed)

@@ -13,7 +13,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widget import Widget
-from textual.widgets import Button, Input, Label, Select, Static
+from textual.widgets import Button, Input, Select, Static
 
 from k3s_tui.core.errors import CredentialsError
 from k3s_tui.core.secret import Secret
@@ -27,6 +27,7 @@ from k3s_tui.tui.dialogs.secret_value import SHORT, SecretValueDialog
 from k3s_tui.tui.draft import Draft
 from k3s_tui.tui.language import _, current
 from k3s_tui.tui.text import plain
+from k3s_tui.tui.widgets.choice import Choice
 from k3s_tui.tui.widgets.field import Field
 
 Way: TypeAlias = Literal["none", "make", "type", "refer"]
@@ -40,10 +41,9 @@ class SecretField(Field):
     """
 
     DEFAULT_CSS = """
-    SecretField .own { height: auto; margin: 0 0 0 20; }
+    SecretField .own { height: auto; }
     SecretField .status { width: 1fr; height: auto; color: $text-muted; }
     SecretField .retype { min-width: 12; }
-    SecretField .reference { margin: 0 0 0 20; }
     """
 
     def __init__(
@@ -79,14 +79,12 @@ class SecretField(Field):
         return "refer"
 
     def compose(self) -> ComposeResult:
-        with Horizontal(classes="entry"):
-            yield Label(plain(_(self.label)), classes="label")
-            yield Select(
-                [(plain(label), way) for way, label in self._ways()],
-                value=self._way,
-                allow_blank=False,
-                compact=True,
-            )
+        yield Choice(
+            [(plain(label), way) for way, label in self._ways()],
+            value=self._way,
+            allow_blank=False,
+            compact=True,
+        )
 
     def _below(self) -> Iterator[Widget]:
         """What the way that was chosen needs and is not there yet; most fields need neither."""
@@ -220,9 +218,8 @@ class SecretField(Field):
         return ""
 
     def _draw(self) -> None:
-        after = self.query_one(".entry")
         for widget in self._below():
-            self.mount(widget, after=after)
+            self.mount(widget, after=self.editor)
         for kind, way in ((".reference", "refer"), (".own", "type")):
             self.query(kind).set(display=self._way == way)
         for status in self.query(".status").results(Static):
