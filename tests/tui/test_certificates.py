@@ -396,10 +396,10 @@ async def test_a_key_leads_to_where_the_name_is_set(folder: Path, downs: int, pl
         )
 
 
-def site_ca(folder: Path) -> Authority:
+def site_ca(folder: Path, days: int = 3650) -> Authority:
     """A CA of the operator's own, as a file beside the profile."""
     now = datetime.fromtimestamp(clock(), UTC)
-    authority = Authority.create("the site's CA", 3650, now)
+    authority = Authority.create("the site's CA", days, now)
     (folder / "site-ca.pem").write_text(authority.certificate_pem)
     return authority
 
@@ -476,6 +476,22 @@ async def test_the_key_of_an_authority_of_ones_own(folder: Path, code: str) -> N
         assert not listed(user)[0].startswith("✗")
 
 
+async def test_a_certificate_is_good_for_no_longer_than_its_authority(folder: Path) -> None:
+    authority = site_ca(folder, days=20)
+    path = how_to(folder)
+    own = 'mode = "bring-your-own"\nca = "site-ca.pem"\nca-key = "site-ca.key" # a'
+    text = path.read_text().replace('mode = "managed"                   # from a', own)
+    path.write_text(re.sub("(?m)^ca-days.*\n", "", text))
+    key = folder / "site-ca.key"
+    key.touch(0o600)
+    key.write_text(authority.key.reveal())
+    async with operator(folder, path, (120, 40), clock=clock) as user:
+        await go(user, "certificates")
+        await user.press("down")
+        await user.until(lambda: "20 days from its issue" in detail(user), "its days")
+        assert "no more: it ends with its authority" in detail(user)
+
+
 async def test_leaves_that_were_imported_show_every_check(folder: Path) -> None:
     authority = site_ca(folder)
     path = how_to(folder)
@@ -507,6 +523,7 @@ async def test_nothing_is_issued_where_the_datastore_is_not_ours(
         await go(user, "certificates")
         await user.sees("No certificate is issued here")
         assert told in " ".join(user.text.split())
+        assert not {"Export", "Copy", "Rename"} & set(user.text.split())
         await user.press("e", "y", "u")
         await user.press("ctrl+n")
         await user.at("datastore")

@@ -43,6 +43,9 @@ _ELSEWHERE = {
 }
 """What stands here where the datastore is not ours, by its mode."""
 
+_OF_ONE = frozenset({"export", "copy_fingerprint", "rename"})
+"""Actions on the certificate under the cursor."""
+
 
 class CertificatesScreen(StepScreen):
     BINDINGS = [
@@ -172,7 +175,12 @@ class CertificatesScreen(StepScreen):
         if not self.first and not self._is_elsewhere:
             self.query_one(OptionList).focus()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return not (self._is_elsewhere and action in _OF_ONE)
+
     def commands(self) -> Iterable[SystemCommand]:
+        if self._is_elsewhere:
+            return
         yield SystemCommand(_("Export PEM"), "", self.action_export)
         yield SystemCommand(_("Copy SHA-256"), "", self.action_copy_fingerprint)
         yield SystemCommand(_("Change the name"), "", self.action_rename)
@@ -271,8 +279,6 @@ class CertificatesScreen(StepScreen):
     @on(Button.Pressed, "#rename")
     def action_rename(self) -> None:
         """To the setting that the common name follows."""
-        if self._is_elsewhere:
-            return
         certificate = self.chosen
         client = certificate is not None and certificate.role == "server-client"
         self.wizard.visited.add("datastore")

@@ -201,8 +201,10 @@ def _validity(certificate: Certificate, now: datetime) -> Iterator[Row]:
     yield Row(_("Valid"), f"{_time(dated.not_before)} … {_time(dated.not_after)} UTC")
     state = life(dated, now)
     if there is None:
-        days = ngettext("{n} day from its issue", "{n} days from its issue", certificate.days)
-        yield Row("", f"{bar(0)} {days.format(n=certificate.days)}")
+        # It may end with its authority, sooner than it was asked for.
+        n = min(certificate.days, (dated.not_after - dated.not_before).days)
+        days = ngettext("{n} day from its issue", "{n} days from its issue", n)
+        yield Row("", f"{bar(0)} {days.format(n=n)}")
     elif state.days_left < 0:
         days = ngettext("ended {n} day ago", "ended {n} days ago", -state.days_left)
         yield Row("", f"{bar(1)} {days.format(n=-state.days_left)}", "problem")

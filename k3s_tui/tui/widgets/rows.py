@@ -35,8 +35,8 @@ class Rows(VerticalScroll):
     """Scrolls with the arrow keys when it has the focus.  All texts may be from outside."""
 
     DEFAULT_CSS = """
-    Rows { height: auto; scrollbar-size-vertical: 1; }
-    Rows:focus { background: $surface; }
+    Rows { height: auto; scrollbar-size-vertical: 1; border-left: blank; }
+    Rows:focus { border-left: thick $primary; }
     Rows > _Lines { height: auto; width: 1fr; }
     """
 
