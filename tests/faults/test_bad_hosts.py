@@ -5,7 +5,9 @@ And of P2 and P10 what wants a host with systemd: a pulled cable, and a success 
 
 from __future__ import annotations
 
+import base64
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,9 +15,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from tests.faults.hostile_sshd import HARMLESS, HOSTILE
 from tests.faults.tally import FULL, Row, Tally
+from tests.faults.test_hostile_host import controls
 from tests.faults.test_network import LOADED, PROMISED
-from tests.lab import network
+from tests.lab import network, paths
 from tests.lab.containers import Container
 from tests.lab.lab import Lab
 from tests.lab.product import Done, Product
@@ -106,6 +110,33 @@ def test_a_success_that_is_none(product: Product, faults: Faults) -> None:
         assert not done.steps("changed") & ours
         (event,) = done.of("step-done", step="nginx/loadbalancer/packages")
         assert "nginx" in event["error"], done
+
+
+def test_hostile_words_of_a_step(product: Product, tally: Tally) -> None:
+    """What a program says is shown as it comes, and nothing of it is for the terminal to obey."""
+    row = tally("P10", "hostile words of a step, on the command's terminal")
+    told = []
+    for texts in (HARMLESS, HOSTILE):
+        words = base64.b64encode("\n".join(texts).encode()).decode()
+        says = shim("apt-get", f"echo {words} | base64 -d; exit 0")
+        with until_mended(product.lab.host("nginx"), says, "rm /usr/local/bin/apt-get"):
+            told.append(_on_a_terminal(product, "--only", "nginx", "--verbose"))
+        row.injected += len(texts) if texts is HOSTILE else 0
+    harmless, hostile = told
+    assert "an ordinary line" in harmless and "\\x1b]52;c;" in hostile, told
+    assert controls(hostile) <= controls(harmless), hostile
+    row.survived += len(HOSTILE)
+
+
+def _on_a_terminal(product: Product, *words: str) -> str:
+    """What a terminal gets from an `apply` that fails."""
+    spawn = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+    apply = product.command("apply", product.profile, "--yes", *words)
+    environment = {**product.environment, "TERM": "xterm-256color", "NO_COLOR": ""}
+    command = [sys.executable, "-c", spawn, *apply]
+    done = product.lab.run(command, env=environment, cwd=paths.REPOSITORY, within=600)
+    assert done.returncode == 1, done
+    return done.stdout.decode(errors="replace")
 
 
 def test_a_package_lock_that_is_not_let_go_of(product: Product, faults: Faults) -> None:

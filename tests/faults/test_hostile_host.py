@@ -197,9 +197,9 @@ _CONTROL = re.compile(
 )
 
 
-def controls(out: bytes) -> set[str]:
+def controls(out: bytes | str) -> set[str]:
     """What of it is no text: lines and columns are all alike, and each colour is one of its own."""
-    text = out.decode(errors="replace")
+    text = out if isinstance(out, str) else out.decode(errors="replace")
     return {
         found if re.fullmatch(r"\x1b\[[\d;:]*m", found) else re.sub(r"\d+(;\d+)*", "0", found)
         for found in _CONTROL.findall(text)
