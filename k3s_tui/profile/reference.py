@@ -47,6 +47,8 @@ class SecretRef:
     @classmethod
     def parse(cls, text: str) -> SecretRef:
         """Raises NotAReference."""
+        if not text:
+            raise NotAReference("empty", literal=False)
         head, colon, rest = text.partition(":")
         for scheme, shape in _SHAPES.items():
             if colon and head == scheme:

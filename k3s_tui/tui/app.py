@@ -13,7 +13,10 @@ from typing import Any
 
 from textual.app import SystemCommand
 from textual.binding import Binding
+from textual.css.query import NoMatches
 from textual.dom import DOMNode
+from textual.driver import Driver
+from textual.drivers.linux_driver import LinuxDriver
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.theme import Theme
@@ -38,6 +41,7 @@ from k3s_tui.tui.language import N_, _
 from k3s_tui.tui.reviewed import needs_review
 from k3s_tui.tui.screens.base import Page
 from k3s_tui.tui.steps import STEPS, WizardStep, load_screens, number, problems_of
+from k3s_tui.tui.terminal import Terminal
 from k3s_tui.tui.translated import TranslatedApp
 
 STYLES = Path(__file__).parent / "styles"
@@ -129,6 +133,10 @@ class Wizard(TranslatedApp):
         """Who looks at the hosts of this profile, and changes them."""
         assert self._backend is not None
         return self._backend
+
+    def get_driver_class(self) -> type[Driver]:
+        driver = super().get_driver_class()
+        return Terminal if driver is LinuxDriver else driver
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """On top of Textual's own, which heed NO_COLOR."""
@@ -238,23 +246,30 @@ class Wizard(TranslatedApp):
             self.go(STEPS[before].id)
 
     def _show(self, screen: Screen[None]) -> None:
+        """Drawn once, when all of its widgets are there, instead of after each few of them."""
         self.keep_draft()
         # Textual sets the breakpoint's class at the first resize, and styles everything again.
         screen.add_class("-wide" if self.size.width >= WIDE else "-narrow", update=False)
         batch = ExitStack()
-        batch.enter_context(self.batch_update())
+        if self._sweep is None:
+            batch.enter_context(self.batch_update())
+        else:
+            # Keys that come faster than screens: each is seen as far as it comes.
+            self._sweep.stop()
         has_one = len(self.screen_stack) > 1
         shown = self.switch_screen(screen) if has_one else self.push_screen(screen)
 
         async def draw() -> None:
-            """Once, when all widgets are there; not after each few of them."""
             with batch:
                 await shown
 
         self.call_next(draw)
-        if self._sweep is not None:
-            self._sweep.stop()
-        self._sweep = self.set_timer(garbage.REST, garbage.sweep)
+        self._sweep = self.set_timer(garbage.REST, self._rest)
+
+    def _rest(self) -> None:
+        """The screen is there, and being read."""
+        self._sweep = None
+        garbage.sweep()
 
     def update_styles(self, node: DOMNode, animate: bool = True) -> None:
         """Not those of a widget that is still being made: mounting styles it."""
@@ -304,16 +319,17 @@ class Wizard(TranslatedApp):
     def _in_wizard(self) -> bool:
         return self.has_draft and not (self.run_controller and self.run_controller.running)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return {"step": self._in_wizard, "save": self.has_draft}.get(action, True)
+
     def action_step(self, step: str) -> None:
-        if self._in_wizard and step in self.visited and len(self.screen_stack) == 2:
+        if step in self.visited and len(self.screen_stack) == 2:
             self.go(step)
         else:
             self.bell()
 
     def action_save(self) -> None:
         """Write the profile, if there is nothing wrong with it."""
-        if not self.has_draft:
-            return
         try:
             self.draft.save()
         except OperatorError as error:
@@ -360,6 +376,8 @@ class Wizard(TranslatedApp):
 
     def _handle_exception(self, error: Exception) -> None:
         """Textual would print the values of variables, some of them secrets: the launcher tells."""
+        if self._exit and isinstance(error, NoMatches):
+            return  # a screen was on its way when the end came, and has not all of its widgets
         self._return_code = Exit.BUG
         if self._exception is None:
             self._exception = error
@@ -382,8 +400,9 @@ class Wizard(TranslatedApp):
                         lambda id=step.id: self.action_step(id),
                     )
         for code, name in language.LANGUAGES.items():
+            shown = code if glyphs.is_ascii() and not name.isascii() else name
             yield SystemCommand(
-                f"{_('Language')}: {name}", "", lambda code=code: self.call_later(self.speak, code)
+                f"{_('Language')}: {shown}", "", lambda code=code: self.call_later(self.speak, code)
             )
         yield SystemCommand(
             _("Theme"), _("Choose among the themes there are"), self.action_change_theme

@@ -96,6 +96,10 @@ class Terminal:
     def send(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
 
+    def close(self) -> None:
+        """Take the terminal away, as when its window is closed."""
+        self._tmux("kill-server")
+
     def exit_status(self, within: float = PATIENCE) -> int:
         """How the program ended, which it must by then."""
         screen = self.until("EXIT=", within)

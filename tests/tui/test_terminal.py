@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import re
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from textual.drivers._writer_thread import MAX_QUEUED_WRITES, WriterThread
 
+from k3s_tui.tui.app import Settings, Wizard
+from k3s_tui.tui.terminal import Lasting
+from k3s_tui.tui.terminal import Terminal as TerminalDriver
 from tests.tui.operator import how_to
-from tests.tui.terminal import Terminal, terminal
+from tests.tui.terminal import PATIENCE, Terminal, terminal
 
 WIZARD = (sys.executable, "-m", "k3s_tui")
 ENV = {"PYTHONPATH": str(Path(__file__).parents[2])}
@@ -35,6 +45,59 @@ def test_a_signal_leaves_a_sane_terminal(folder: Path, number: signal.Signals, s
         tty.send(number)
         assert tty.exit_status() == status
         assert tty.is_sane()
+
+
+def threads(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/task").iterdir()))
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def eventually(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_terminal_that_goes_away_takes_the_wizard_along(folder: Path) -> None:
+    """Its hang-up sends SIGCONT, too, at which Textual would begin to read a second time."""
+    with terminal([*WIZARD, how_to(folder)], folder, env=ENV) as tty:
+        tty.until("k3s-server-1")
+        tty.press("F3")
+        tty.until("certificate authority")
+        before, pid = threads(tty.pid), tty.pid
+        tty.send(signal.SIGCONT)
+        tty.press("F4")
+        tty.until("Database")
+        assert threads(pid) <= before
+        tty.close()
+        eventually(lambda: is_gone(pid), "it is still there")
+
+
+def test_what_nobody_gets_any_more_is_dropped() -> None:
+    """Textual's writer ends with an error, and what is written to it then waits for ever."""
+    theirs, ours = pty.openpty()
+    os.close(theirs)
+    file = os.fdopen(ours, "w")
+    writer = WriterThread(cast(Any, Lasting(file)))
+    writer.start()
+    for _ in range(2 * MAX_QUEUED_WRITES):
+        writer.write("gone")
+    writer.stop()
+    assert not writer.is_alive()
+    with suppress(OSError):
+        file.close()
+
+
+def test_the_wizard_draws_on_such_a_terminal() -> None:
+    assert Wizard(Settings()).get_driver_class() is TerminalDriver
 
 
 def to_the_run(tty: Terminal) -> None:

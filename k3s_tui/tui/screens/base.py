@@ -54,6 +54,11 @@ class Spoken(Screen[T]):
     def on_screen_resume(self, event: ScreenResume) -> None:
         self._place_cursor()
 
+    def on_resize(self) -> None:
+        """What has the focus stays in sight."""
+        if self.focused is not None:
+            self.call_after_refresh(self.focused.scroll_visible, animate=False)
+
     def _follow_focus(self) -> None:
         if self.focused is not None:
             for attribute in cursor.moved_by(self.focused):

@@ -203,11 +203,23 @@ class HostsScreen(StepScreen):
     def _count_roles(self) -> None:
         given = [role for host in self.draft.hosts.values() for role in roles_of(host)]
         told = []
+        theirs = self._theirs
         for role, label in ROLES.items():
-            state, wanted = _judged(role, given.count(role))
+            if role in theirs and role not in given:
+                continue
+            state, wanted = _judged(role, given.count(role), theirs=role in theirs)
             count = f"{_(label)}: {given.count(role)}"
             told.append(f"{glyphs.glyph(state)} {count}{f', {wanted}' if wanted else ''}")
         self.query_one("#roles", Static).update(plain("   ".join(told)))
+
+    @property
+    def _theirs(self) -> set[str]:
+        """Roles that no host may have: what they stand for is there already, or not needed."""
+        modes = {
+            "datastore": self.draft.get(("datastore", "mode"), "managed"),
+            "loadbalancer": self.draft.get(("loadbalancer", "mode"), "managed"),
+        }
+        return {role for role, mode in modes.items() if mode != "managed"}
 
     @on(DataTable.RowHighlighted)
     def _tell(self) -> None:
@@ -385,8 +397,10 @@ def _key(found: Found) -> _Key:
     return found.key_of, found.key
 
 
-def _judged(role: str, count: int) -> tuple[str, str]:
+def _judged(role: str, count: int, *, theirs: bool = False) -> tuple[str, str]:
     """How a number of hosts with a role stands, and how many there should be if not so many."""
+    if theirs:
+        return "problem", _("must be 0")
     if role == "server":
         if count > 1:
             return "ok", ""

@@ -126,7 +126,8 @@ class ReviewScreen(StepScreen):
     def _list_unseen(self) -> None:
         """Certificates that nobody has looked at, or that changed since."""
         changed = needs_review(self.draft)
-        if self.draft.reviewed and not changed:
+        has_some = self.draft.checked.profile.has_certificates
+        if not has_some or (self.draft.reviewed and not changed):
             return
         text = (
             _("Certificates have changed since you looked at them; Enter leads there.")

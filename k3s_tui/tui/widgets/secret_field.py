@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -31,6 +32,9 @@ from k3s_tui.tui.widgets.choice import Choice
 from k3s_tui.tui.widgets.field import Field
 
 Way: TypeAlias = Literal["none", "make", "type", "refer"]
+
+_HIDDEN = "…"
+"""Stands in the draft for a text that is no reference: it may be the secret itself."""
 
 TOKENS = (("k3s", "token"), ("k3s", "agent-token"))
 
@@ -80,7 +84,7 @@ class SecretField(Field):
 
     def compose(self) -> ComposeResult:
         yield Choice(
-            [(plain(label), way) for way, label in self._ways()],
+            [(Text(label), way) for way, label in self._ways()],
             value=self._way,
             allow_blank=False,
             compact=True,
@@ -125,7 +129,7 @@ class SecretField(Field):
         left: dict[Way, str] = dict(self._ways())
         ways = [way for way in dict.fromkeys((self._way, "refer")) if way in left]
         select = self.query_one(Select)
-        select.set_options([(plain(left[way]), way) for way in ways])
+        select.set_options([(Text(left[way]), way) for way in ways])
         select.disabled = len(ways) == 1
 
     def _reference_text(self) -> str:
@@ -146,7 +150,7 @@ class SecretField(Field):
         if self._way == "refer":
             typed = next(iter(self.query(".reference").results(Input)), None)
             text = typed.value.strip() if typed else self._reference_text()
-            return "" if _is_literal(text) else text
+            return _HIDDEN if _is_literal(text) else text
         return f"store:{self.key}"
 
     def write(self, draft: Draft) -> None:
