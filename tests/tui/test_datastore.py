@@ -186,7 +186,7 @@ async def test_what_is_no_reference_is_told_and_a_secret_is_not_kept(folder: Pat
             ("env:1-BAD", "reference"),
             ("keyring:only-one", "reference"),
             (CANARY, "literal"),
-            ("", "literal"),
+            ("", '"password" is empty'),
         ):
             draft.set(PASSWORD, "store:datastore.password")
             await go(user, "datastore")
@@ -198,6 +198,15 @@ async def test_what_is_no_reference_is_told_and_a_secret_is_not_kept(folder: Pat
             await user.press("ctrl+n")
             await user.at("datastore")
             assert field(user, *PASSWORD).is_wrong
+
+
+async def test_a_letter_leads_to_where_it_begins(folder: Path) -> None:
+    async with operator(folder, how_to(folder)) as user:
+        await go(user, "datastore")
+        field(user, *PASSWORD).focus_input()
+        await user.press("enter", "r")
+        await user.press("enter")
+        await user.until(lambda: user.wizard.draft.get(PASSWORD) == "", "a reference is asked for")
 
 
 async def test_a_literal_secret_in_the_file_is_not_shown(folder: Path) -> None:

@@ -11,10 +11,11 @@ from k3s_tui.tui import language
 from k3s_tui.tui.widgets.field import Field
 from k3s_tui.tui.widgets.rows import Rows
 from tests.tui.fields import choose, field, told
-from tests.tui.operator import Operator, how_to, operator
+from tests.tui.operator import EXAMPLE, Operator, how_to, operator
 from tests.tui.test_walk import fill, go
 
 MODE = ("loadbalancer", "mode")
+STATE = ("datastore", "mode")
 SOURCE = ("install", "source")
 
 
@@ -94,7 +95,25 @@ async def test_in_chinese(folder: Path) -> None:
         assert user.wizard.screen.query(Input)
 
 
-STATE = ("datastore", "mode")
+@pytest.mark.parametrize("name", ["embedded", "existing-postgresql"])
+async def test_what_is_there_needs_no_host_and_no_certificate(folder: Path, name: str) -> None:
+    path = folder / f"{name}.toml"
+    path.write_text(EXAMPLE.with_name(path.name).read_text())
+    async with operator(folder, path) as user:
+        await user.sees("✓ server: ")
+        assert "datastore:" not in user.text
+        await go(user, "review")
+        await user.sees("Look at the hosts")
+        assert "looked at the certificates" not in user.text
+
+
+async def test_a_host_for_what_is_there_already_is_one_too_many(folder: Path) -> None:
+    async with operator(folder, how_to(folder), (120, 40)) as user:
+        user.wizard.draft.set(MODE, "external")
+        user.wizard.draft.set(STATE, "existing")
+        await go(user, "datastore")
+        await go(user, "hosts")
+        await user.sees("✗ datastore: 1, must be 0   ✗ load balancer: 1, must be 0")
 
 
 @pytest.mark.parametrize("size", [(60, 15), (80, 24), (120, 40)])

@@ -16,6 +16,7 @@ from k3s_tui.procedure import deployment
 from k3s_tui.tui import progress as folding
 from k3s_tui.tui.dialogs.cancel import CancelDialog
 from k3s_tui.tui.dialogs.confirm import ConfirmDialog
+from k3s_tui.tui.dialogs.help import HelpDialog
 from k3s_tui.tui.dialogs.step import StepDialog
 from k3s_tui.tui.progress import Progress
 from k3s_tui.tui.screens.finish import FinishScreen
@@ -477,6 +478,18 @@ async def test_ten_hosts_each_have_their_log(folder: Path, bench: Bench) -> None
         assert view.excerpt.host == ""
         bench.open()
         await user.on(FinishScreen)
+
+
+async def test_help_names_only_keys_that_do_something(folder: Path, bench: Bench) -> None:
+    bench.work("postgres/datastore/packages", bench.gate())
+    async with started(folder, bench) as user:
+        await user.sees("waiting at gate")
+        await user.press("f1")
+        dialog = await user.on(HelpDialog)
+        keys = dict(dialog._keys)
+        assert (keys["0"], keys["1"]) == ("All hosts", "One host")
+        assert "F3" not in keys and "f3" not in keys
+        await user.press("escape")
 
 
 async def test_each_host_has_a_bar_and_what_it_does(folder: Path, bench: Bench) -> None:
