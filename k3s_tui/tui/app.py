@@ -42,6 +42,7 @@ from k3s_tui.tui.reviewed import needs_review
 from k3s_tui.tui.screens.base import Page
 from k3s_tui.tui.steps import STEPS, WizardStep, load_screens, number, problems_of
 from k3s_tui.tui.terminal import Terminal
+from k3s_tui.tui.text import plain
 from k3s_tui.tui.translated import TranslatedApp
 
 STYLES = Path(__file__).parent / "styles"
@@ -400,9 +401,11 @@ class Wizard(TranslatedApp):
                         lambda id=step.id: self.action_step(id),
                     )
         for code, name in language.LANGUAGES.items():
-            shown = code if glyphs.is_ascii() and not name.isascii() else name
+            called = plain(code if glyphs.is_ascii() and not name.isascii() else name)
             yield SystemCommand(
-                f"{_('Language')}: {shown}", "", lambda code=code: self.call_later(self.speak, code)
+                f"{_('Language')}: {called}",
+                "",
+                lambda code=code: self.call_later(self.speak, code),
             )
         yield SystemCommand(
             _("Theme"), _("Choose among the themes there are"), self.action_change_theme

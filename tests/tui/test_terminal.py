@@ -234,6 +234,9 @@ def test_ascii_alone(folder: Path) -> None:
     with terminal([*WIZARD, "--ascii", how_to(folder)], folder, env=ENV) as tty:
         tty.until("k3s-server-1")
         assert tty.screen.isascii()
+        tty.press("C-p")
+        tty.type("Language")
+        tty.until("Language: zh_CN")
 
 
 def test_the_demo_presses_its_keys_itself(folder: Path) -> None:
