@@ -14,7 +14,7 @@ from textual._styles_cache import StylesCache
 REST = 0.5
 """Seconds after which a screen is there, and being read."""
 
-_SELDOM = 100
+_SELDOM = 60
 """Looks through what is young for each look through all, where Python has 10: what is left behind
 stays bounded even where no screen is ever at rest.
 """

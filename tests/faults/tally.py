@@ -57,6 +57,7 @@ class Row:
         return cls(promise, fault, injected, survived, lost, canaries, note, on)
 
 
+NO_HOSTS = "no hosts with K3s"
 HEADINGS = ("", "fault", "injected", "survived", "lost data", "canaries found", "on", "seen")
 
 
@@ -130,13 +131,17 @@ def write(tally: Tally, *, whole: bool) -> None:
 
     Rows that are not of this session stay, with their day, unless it was a whole `make faults`.
     """
-    if not whole:
-        for line in REPORT.read_text().splitlines() if REPORT.exists() else ():
+    k3s = _of_k3s()
+    if not whole and REPORT.exists():
+        former = REPORT.read_text()
+        for line in former.splitlines():
             if line.startswith("| P"):
                 tally.keep(Row.of(line))
+        # A session without hosts leaves the rows of those that had some.
+        if k3s == NO_HOSTS and (found := re.search(r"cores; (.+)\.$", former, re.MULTILINE)):
+            k3s = found[1]
     about = (
-        f"k3s-tui {__version__}, Python {platform.python_version()}, {os.cpu_count()} cores;"
-        f" {_of_k3s()}"
+        f"k3s-tui {__version__}, Python {platform.python_version()}, {os.cpu_count()} cores; {k3s}"
     )
     REPORT.write_text(
         "# Faults\n\n"
@@ -150,7 +155,7 @@ def write(tally: Tally, *, whole: bool) -> None:
 def _of_k3s() -> str:
     """What the lab's hosts ran."""
     if not (paths.RELEASES / "version").exists():
-        return "no hosts with K3s"
+        return NO_HOSTS
     kind = "K3s itself" if releases.offers_real_k3s() else "the stand-in for K3s (tests/lab)"
     return f"{kind}, version {releases.offered_version()}"
 
