@@ -252,20 +252,20 @@ class Wizard(TranslatedApp):
         # Textual sets the breakpoint's class at the first resize, and styles everything again.
         screen.add_class("-wide" if self.size.width >= WIDE else "-narrow", update=False)
         batch = ExitStack()
+        # Keys may come faster than screens: then each is seen as far as it comes.
         if self._sweep is None:
             batch.enter_context(self.batch_update())
-        else:
-            # Keys that come faster than screens: each is seen as far as it comes.
-            self._sweep.stop()
         has_one = len(self.screen_stack) > 1
         shown = self.switch_screen(screen) if has_one else self.push_screen(screen)
 
         async def draw() -> None:
             with batch:
                 await shown
+            if self._sweep is not None:
+                self._sweep.stop()
+            self._sweep = self.set_timer(garbage.REST, self._rest)
 
         self.call_next(draw)
-        self._sweep = self.set_timer(garbage.REST, self._rest)
 
     def _rest(self) -> None:
         """The screen is there, and being read."""

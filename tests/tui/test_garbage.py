@@ -33,5 +33,11 @@ async def test_a_step_that_was_left_is_forgotten(folder: Path) -> None:
         left: list[weakref.ref[Any]] = [weakref.ref(widget) for widget in widgets]
         left += [weakref.ref(widget._styles_cache) for widget in widgets]
         del screen, widgets
-        await go(user, "servers")
-        await user.until(lambda: not any(ref() for ref in left), "nothing of it is left")
+        # Where the machine is busy, some of it may still be ending when the next one rests.
+        for step in ("servers", "agents", "servers", "agents"):
+            await go(user, step)
+            await user.until(lambda: user.wizard._sweep, "it is there")
+            await user.until(lambda: not user.wizard._sweep, "it is being read")
+            if not any(ref() for ref in left):
+                return
+    raise AssertionError([ref() for ref in left if ref()])
