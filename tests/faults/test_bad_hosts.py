@@ -121,8 +121,8 @@ def test_hostile_words_of_a_step(product: Product, tally: Tally) -> None:
         says = shim("apt-get", f"echo {words} | base64 -d; exit 0")
         with until_mended(product.lab.host("nginx"), says, "rm /usr/local/bin/apt-get"):
             told.append(_on_a_terminal(product, "--only", "nginx", "--verbose"))
-        row.injected += len(texts) if texts is HOSTILE else 0
     harmless, hostile = told
+    row.injected += len(HOSTILE)
     assert "an ordinary line" in harmless and "\\x1b]52;c;" in hostile, told
     assert controls(hostile) <= controls(harmless), hostile
     row.survived += len(HOSTILE)

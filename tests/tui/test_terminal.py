@@ -8,8 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +18,7 @@ from textual.drivers._writer_thread import MAX_QUEUED_WRITES, WriterThread
 from k3s_tui.tui.app import Settings, Wizard
 from k3s_tui.tui.terminal import Lasting
 from k3s_tui.tui.terminal import Terminal as TerminalDriver
+from tests.ssh.processes import eventually
 from tests.tui.operator import how_to
 from tests.tui.terminal import PATIENCE, Terminal, terminal
 
@@ -58,15 +57,8 @@ def is_gone(pid: int) -> bool:
         return True
 
 
-def eventually(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_a_terminal_that_goes_away_takes_the_wizard_along(folder: Path) -> None:
+async def test_a_terminal_that_goes_away_takes_the_wizard_along(folder: Path) -> None:
     """Its hang-up sends SIGCONT, too, at which Textual would begin to read a second time."""
     with terminal([*WIZARD, how_to(folder)], folder, env=ENV) as tty:
         tty.until("k3s-server-1")
@@ -78,7 +70,7 @@ def test_a_terminal_that_goes_away_takes_the_wizard_along(folder: Path) -> None:
         tty.until("Database")
         assert threads(pid) <= before
         tty.close()
-        eventually(lambda: is_gone(pid), "it is still there")
+        await eventually(lambda: is_gone(pid), within=PATIENCE)
 
 
 def test_what_nobody_gets_any_more_is_dropped() -> None:
