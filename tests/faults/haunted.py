@@ -194,7 +194,7 @@ def _wizard(haunted: Haunted) -> Path:
     product = haunted.product
     captured = product.folder / "screens"
     with wizard(product, product.profile.name) as tty:
-        _record(tty, captured)
+        record(tty, captured)
         tty.until("1 Hosts]")
         for title in ("Certs", "Datastore", "Servers", "Balancer", "Agents", "Review"):
             tty.press("C-n")
@@ -217,7 +217,7 @@ def _wizard(haunted: Haunted) -> Path:
     return captured
 
 
-def _record(tty: Terminal, target: Path) -> None:
+def record(tty: Terminal, target: Path) -> None:
     """Write down all that the terminal is sent from now on."""
     tty._tmux("pipe-pane", f"cat >>{target}")
 

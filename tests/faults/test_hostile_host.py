@@ -23,18 +23,24 @@ from pathlib import Path
 import pytest
 import tomli_w
 
-from k3s_tui.core.errors import Exit
+from k3s_tui.core.errors import Exit, StepFailed
+from k3s_tui.core.events import Event, Line
 from k3s_tui.core.secret import Secret
+from k3s_tui.engine.hands import StepHands
+from k3s_tui.engine.jobs import start_or_attach
+from k3s_tui.hosts.script import PRELUDE
 from k3s_tui.profile.store import Store
 from tests.faults import sealed
 from tests.faults.hostile_sshd import ANSWERS, HOSTILE
 from tests.faults.tally import FULL, Tally, amount
 from tests.lab import paths
-from tests.ssh.sshd import keygen, public
+from tests.ssh.conftest import Connect
+from tests.ssh.sshd import Sshd, keygen, public
 from tests.unit.profile.documents import TEXT
 
 PATIENCE = 60 if FULL else 4
-"""Seconds that a host is given for its answer; the program's own, in `make faults`."""
+"""Seconds that a host is given for its answer; in `make faults` the program's own, but for the
+minutes that a step has."""
 
 LINE = amount(48 << 20, 1 << 30)
 """Bytes of the endless line."""
@@ -45,10 +51,16 @@ MEMORY = 400 << 10
 PROGRAM = f"""
 import atexit, re, sys
 from pathlib import Path
+from k3s_tui.core.contract import Step
 from k3s_tui.hosts import ssh
 from k3s_tui.procedure import targets
 from k3s_tui.cli import main
 ssh.SHELL_PATIENCE = targets._FACTS_SECONDS = {PATIENCE}
+patient = Step.__init__
+def hurried(step, *given, **named):
+    patient(step, *given, **named)
+    object.__setattr__(step, "within", min(step.within, {PATIENCE}))
+Step.__init__ = hurried
 sys.argv[0] = "k3s-tui"
 @atexit.register
 def tell_size():
@@ -281,18 +293,47 @@ def test_words_in_the_wizard(laptop: Laptop, tally: Tally) -> None:
 def test_floods_and_silence(laptop: Laptop, tally: Tally, stage: str) -> None:
     """Each host in another way, all at once: each has its message, and memory its bound."""
     row = tally("P10", "endless output, an endless line, silence, success without a status")
-    chosen = [f"{stage} {behaviour}" for behaviour in BEHAVIOURS]
-    if stage == "probes":  # which has minutes to answer in, and is heard for as long
-        chosen = ["probes out", "probes success"] * 2 + ["probes out"]
-    with laptop.hosts(*chosen):
-        said = laptop.run("plan", "x.toml")
-    row.injected += len(BEHAVIOURS)
-    text = said.out.decode()
-    assert said.status in TOLD, text
-    assert "Traceback" not in text
-    assert said.size < MEMORY, said.size
-    row.note = f"at most {said.size >> 10} MiB"
-    row.survived += len(BEHAVIOURS)
+    rounds: tuple[Sequence[str], ...] = (BEHAVIOURS,)
+    if stage == "probes":  # success without a status ends the look at every host
+        rounds = (("out", "err", "line", "silence", "silence"), ("success",) * 5)
+    for behaviours in rounds:
+        with laptop.hosts(*(f"{stage} {behaviour}" for behaviour in behaviours)):
+            said = laptop.run("plan", "x.toml")
+        row.injected += len(set(behaviours))
+        text = said.out.decode()
+        assert said.status in TOLD, text
+        assert "Traceback" not in text
+        if stage == "probes" and "silence" in behaviours:
+            assert text.count(f"gave no answer within {PATIENCE} s") >= 2, text
+        assert said.size < MEMORY, said.size
+        greatest = max(said.size >> 10, int(row.note.split()[2]) if row.note else 0)
+        row.note = f"at most {greatest} MiB"
+        row.survived += len(set(behaviours))
+
+
+@pytest.mark.parametrize("durable", [False, True], ids=["script", "durable job"])
+async def test_a_step_that_says_too_much(
+    connect: Connect, sshd: Sshd, tmp_path: Path, tally: Tally, durable: bool
+) -> None:
+    """What it said first is told, then that there is more; how it ended is known all the same."""
+    row = tally("P10", "a step that says far more than anybody can read")
+    row.injected += 1
+    size = amount(24 << 20, 512 << 20)
+    script = (
+        f"head -c {size} /dev/zero | tr '\\0' x | fold -w 99 >&2; echo; echo over >&2; exit 7\n"
+    )
+    if durable:
+        script = start_or_attach("install", script, PRELUDE, str(tmp_path / "jobs"))
+    told: list[Event] = []
+    hands = StepHands(await connect(sshd), "web-1/servers/k3s", told.append)
+    with pytest.raises(StepFailed) as failed:
+        await hands.sh(script)
+    assert failed.value.status == 7 and failed.value.tail.endswith("over")
+    texts = [event.text for event in told if isinstance(event, Line)]
+    assert len(texts) == len(told)
+    assert texts[0] == "x" * 99 and "neither shown nor recorded" in texts[-1]
+    assert 4 << 20 <= sum(len(text) + 1 for text in texts) < (4 << 20) + 200
+    row.survived += 1
 
 
 @pytest.mark.parametrize("first", range(amount(1, 3)))
