@@ -116,6 +116,11 @@ def _server_stopped(product: Product) -> None:
     assert server.sh("systemctl is-active k3s || :") == "inactive\n"
 
 
+def _server_out_of_reach(product: Product) -> None:
+    """Nobody says that it is gone: connections to it end by their time alone."""
+    network.plug(product.lab.host("k3s-server-1").host, in_=False)
+
+
 def _database_restarted(product: Product) -> None:
     product.lab.host("postgres").sh("systemctl restart postgresql@15-main")
 
@@ -154,6 +159,7 @@ def _without(text: str, name: str) -> str:
 FAULTS: dict[str, tuple[Callable[[Product], None], float]] = {
     "load balancer reloaded with a changed upstream": (_balancer_reloaded, 2),
     "server 1 stopped under load": (_server_stopped, 10),
+    "server 1's cable pulled under load": (_server_out_of_reach, 10),
     "PostgreSQL restarted under load": (_database_restarted, 60),
     "load balancer restarted under load": (_balancer_restarted, 10),
 }
@@ -167,8 +173,11 @@ def test_nothing_is_lost_and_no_gap_is_long(product: Product, tally: Tally, faul
         client.answered(CALM)
         began = time.monotonic()
         row.injected += 1
-        inject(product)
-        client.answered(AFTER)
+        try:
+            inject(product)
+            client.answered(AFTER)
+        finally:
+            network.plug(product.lab.host("k3s-server-1").host, in_=True)
     product.lab.host("k3s-server-1").sh("systemctl start k3s")
     calm, gap = client.longest_gap(until=began), client.longest_gap()
     row.lost += len(client.end["lost"])
