@@ -13,7 +13,7 @@ from tests.lab.lab import Lab
 from tests.lab.observe import written
 
 LIVE = (
-    (r"/var/log/", "logs"),
+    (r"/var/log/|/var/backups/|/var/lib/logrotate/", "logs, and what timers write at midnight"),
     (r"/var/lib/postgresql/\d+/main/(base|global|pg_.*)/", "PostgreSQL stores what K3s writes"),
     (r"/var/lib/systemd/(timers|random-seed|.*catalog)|/var/lib/(private|sudo)/", "systemd, sudo"),
     (r"(/home/ops|/root)/\.(bash|psql)_history$|/home/ops/\.sudo_as_admin_successful$", "logins"),

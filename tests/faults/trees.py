@@ -60,6 +60,7 @@ TEMPORARY = (
     (r"/(run|tmp|proc|sys|dev)/|/var/tmp/", "gone with a boot"),
     (r"/var/log/(journal|apt|postgresql|nginx|k3s-tui-lb)/", "logs tell the time"),
     (r"/var/lib/postgresql/\d+/main/(base|global|pg_.*|postmaster\..*)(/|$)", "see `database`"),
+    (r"/var/backups/|/var/lib/logrotate/", "timers write there at midnight"),
     (r"/var/log/(dpkg|alternatives|bootstrap)\.log$|/var/log/[bw]tmp$|/var/log/lastlog$", "logs"),
 )
 

@@ -67,7 +67,7 @@ def members(name: str) -> set[int]:
     return pids - {0}
 
 
-def kill(name: str, within: float = 10.0) -> None:
+def kill(name: str, within: float = 60.0) -> None:
     """Kill everything in the host's group, also what it forks meanwhile.
 
     Raises:
@@ -85,7 +85,7 @@ def kill(name: str, within: float = 10.0) -> None:
         time.sleep(0.02)
 
 
-def remove(name: str, within: float = 5.0) -> None:
+def remove(name: str, within: float = 30.0) -> None:
     """Remove the host's empty groups; with the last host's also the lab's."""
     deadline = time.monotonic() + within
     for root in hierarchies():

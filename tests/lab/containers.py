@@ -13,7 +13,7 @@ from . import cgroups, mounts, network, paths, processes
 from .command import LabError, run
 from .topology import PASSWORD_USER, USER, HostSpec
 
-_READY_WITHIN = 40.0
+_READY_WITHIN = 120.0
 
 # systemd-nspawn mounts the controllers of cgroup version 1 read-only; a kubelet writes to them.
 _WRITABLE_CGROUPS = """
@@ -119,7 +119,7 @@ class Container:
         """Wait until systemd in the host has started everything.
 
         Raises:
-            LabError: it has not within 40 seconds, or the host died.
+            LabError: it has not within two minutes, or the host died.
         """
         deadline = time.monotonic() + _READY_WITHIN
         seen = "no init process yet"

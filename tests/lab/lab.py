@@ -209,7 +209,7 @@ class Lab:
         """For every host: what it is, its init's pid (``None``: off), whether SSH answers."""
         answers: set[str] = set()
         if network.exists():
-            answers = self._answering(HOSTS, within=1.0)
+            answers = self._answering(HOSTS, within=5.0)
         return [
             (host.host, host.init, host.host.address in answers)
             for host in self.containers.values()
@@ -267,9 +267,9 @@ class Lab:
 
     def _wait_for_ssh(self, hosts: Sequence[Container]) -> None:
         silent = {host.host.address for host in hosts}
-        silent -= self._answering([host.host for host in hosts], within=20.0)
+        silent -= self._answering([host.host for host in hosts], within=60.0)
         if silent:
-            raise LabError(f"no SSH at {', '.join(sorted(silent))} after 20 s")
+            raise LabError(f"no SSH at {', '.join(sorted(silent))} after 60 s")
 
     def _answering(self, hosts: Sequence[HostSpec], within: float) -> set[str]:
         argv = [sys.executable, "-m", f"{__package__}.reach", str(within)]

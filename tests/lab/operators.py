@@ -10,8 +10,10 @@ from .lab import Lab
 from .observe import written
 from .product import Done, Product
 
-NOISE = re.compile(r"/var/log/|/var/lib/(systemd|sudo|dpkg/lock)|/home/|/root/\.")
-"""What logins leave behind, and none of what k3s-tui is for."""
+NOISE = re.compile(
+    r"/var/log/|/var/backups/|/var/lib/(systemd|sudo|logrotate|dpkg/lock)|/home/|/root/\."
+)
+"""What logins leave behind, and timers at midnight: none of what k3s-tui is for."""
 
 Snapshot = dict[str, dict[str, tuple[int, int, int, int]]]
 

@@ -76,7 +76,7 @@ def spawn(
             env=env,
             cwd=cwd,
         )
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not record.exists():
         if process.poll() is not None or time.monotonic() > deadline:
             raise LabError(f"{argv[0]} did not start; see {log}")
@@ -112,7 +112,7 @@ def stop(record: Path, *, signum: int = signal.SIGTERM, within: float = 5.0) -> 
     if pid is not None:
         started = start_time(pid)
         gone = started is None or kill(pid, started, signum, within)
-        if not gone and started is not None and not kill(pid, started, signal.SIGKILL, 5.0):
+        if not gone and started is not None and not kill(pid, started, signal.SIGKILL, 30.0):
             raise LabError(f"process {pid} ({record}) does not end")
     record.unlink(missing_ok=True)
 

@@ -40,7 +40,7 @@ def service(lab: Lab) -> str:
 
 
 def answer(lab: Lab) -> str:
-    return lab.host("nginx").sh(f"curl -sS --max-time 2 {SITE} 2>&1 || :")
+    return lab.host("nginx").sh(f"curl -sS --max-time 20 {SITE} 2>&1 || :")
 
 
 @pytest.fixture(scope="module")

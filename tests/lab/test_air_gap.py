@@ -126,7 +126,7 @@ def test_killed_while_pushing_then_a_cluster(
             ]
         )
         run.send(signal.SIGKILL)
-        assert run.ended(5).status == -signal.SIGKILL
+        assert run.ended(30).status == -signal.SIGKILL
     settle(lab, 30)
     arrived = int(lab.host("k3s-agent").sh(f"stat -c %s {part}"))
     assert 5 << 20 < arrived < 96 << 20
@@ -175,7 +175,7 @@ def test_a_connection_that_is_cut_while_pushing(
     from_bundle(product, content)
     step = "k3s-agent/installation/images"
     with running(product, "--only", step) as run:
-        run.until(lambda done: [e for e in done.of("waiting", step=step) if e["seen"] >= "10 %"])
+        run.until(lambda done: done.of("waiting", step=step))
         agent.sh("kill -9 $(ps -eo pid=,args= | awk '/sshd: ops/ && !/awk/ {print $1}')")
         done = run.ended(120)
     assert done.status == 0, done

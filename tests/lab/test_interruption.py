@@ -152,11 +152,11 @@ SHIM
         assert "\ntry: " in other.err
 
         held.send(signal.SIGINT)
-        interrupted = held.ended(15)
+        interrupted = held.ended(60)
     assert interrupted.status == 130, interrupted
     assert "interrupted before anything was changed" in interrupted.err
     assert says_how_to_resume(first, interrupted), interrupted
-    settle(lab, 15)
+    settle(lab, 60)
     assert not changes(before, snapshot(lab))
     lab.host("nginx").sh("rm /usr/local/bin/nproc /run/held")
 
@@ -169,12 +169,12 @@ def test_ctrl_c_and_going_on(operators: Operators, bare_hosts: Lab) -> None:
         run.send(signal.SIGINT)
         run.until(lambda done: "stopping: no new steps" in done.err)
         run.send(signal.SIGINT)
-        ended = run.ended(15)
+        ended = run.ended(60)
     assert ended.status == 130, ended
     assert says_how_to_resume(product, ended), ended
     assert "postgres/datastore/packages" in ended.steps("cancelled"), ended
     # An installation is not torn: it goes on by itself, and nothing else does.
-    settle(lab, 90)
+    settle(lab, 300)
     jobs = lab.host("postgres").sh("cat /run/k3s-tui/jobs/install-postgresql*/status")
     assert jobs == "0\n"
 
@@ -206,9 +206,9 @@ def test_a_killed_tool(operators: Operators, bare_hosts: Lab) -> None:
         with running(product) as run:
             run.until_event("line", step)
             run.send(signal.SIGKILL)
-            assert run.ended(5).status == -signal.SIGKILL
+            assert run.ended(30).status == -signal.SIGKILL
     _goes_on(product)
-    settle(lab, 15)
+    settle(lab, 60)
     assert packages_installed(lab.host("postgres"), "postgresql-15") == ["postgresql-15"]
     assert packages_installed(lab.host("nginx"), "nginx") == ["nginx"]
     fetched = re.findall(

@@ -99,7 +99,7 @@ def test_an_encrypted_key_and_nobody_to_ask(operators: Operators, tmp_path: Path
 
 
 def sudo_log(host: Container) -> str:
-    return host.sh("journalctl -o cat --no-pager _COMM=sudo")
+    return host.sh("journalctl --sync; journalctl -o cat --no-pager _COMM=sudo")
 
 
 def test_sudo_with_a_password(operators: Operators) -> None:

@@ -6,6 +6,7 @@ import base64
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,12 @@ def cluster(bare_hosts: Lab) -> Lab:
     return bare_hosts
 
 
-def _until(lab: Lab, what: str, reached: Callable[[], object], within: float = 30.0) -> None:
+def _until(lab: Lab, what: str, reached: Callable[[], object], within: float = 90.0) -> None:
     deadline = time.monotonic() + within
-    while not reached():
+    while True:
+        with suppress(LabError):  # an API whose database was restarted fails once
+            if reached():
+                return
         assert time.monotonic() < deadline, f"no {what} after {within:g} s: {_nodes(lab)}"
         time.sleep(0.3)
 

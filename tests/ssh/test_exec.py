@@ -228,7 +228,7 @@ async def test_a_peer_that_falls_silent_is_lost(
         2.5,
         3,
     )
-    monkeypatch.setattr(ssh, "_DISCIPLINE", {**ssh._DISCIPLINE, "keepalive_interval": 0.2})
+    monkeypatch.setattr(ssh, "_DISCIPLINE", {**ssh._DISCIPLINE, "keepalive_interval": 0.6})
     with running_sshd() as server:
         web = await connect(server)
         said: list[str] = []

@@ -15,7 +15,7 @@ from pathlib import Path
 PATIENCE = 30.0
 """Seconds that something may take to be on the screen."""
 
-_ANSWER = 1.0
+_ANSWER = 3.0
 """Seconds after which a key is taken for one that changes nothing."""
 
 

@@ -19,15 +19,16 @@ from tests.tui.operator import Operator, how_to, operator
 FIRST, SECOND, THIRD = (f"postgres/datastore/{name}" for name in ("a", "b", "c"))
 
 
-def events() -> list[AnyEvent]:
-    """Three steps one after the other, the second of a second and a half."""
+def events(second: float = 1.5) -> list[AnyEvent]:
+    """Three steps one after the other, the second of so many seconds."""
     said: list[AnyEvent] = [
         RunStarted(t=1, tool="", run="r", verb="apply", profile="", hosts=["postgres"])
     ]
     said += (
         Planned(t=1, step=s, host="postgres", verdict="change") for s in (FIRST, SECOND, THIRD)
     )
-    for step, began, ended in ((FIRST, 1.0, 1.0), (SECOND, 1.0, 2.5), (THIRD, 2.5, 99.0)):
+    then = 1 + second
+    for step, began, ended in ((FIRST, 1.0, 1.0), (SECOND, 1.0, then), (THIRD, then, 99.0)):
         said.append(StepStarted(t=began, step=step, host="postgres"))
         said.append(StepDone(t=ended, step=step, host="postgres", outcome="changed"))
     return [*said, RunDone(t=99, exit=0, changed=3)]
@@ -70,7 +71,8 @@ async def test_now_what_is_under_way_is_cut_off() -> None:
 async def test_the_result_counts_what_had_ended(folder: Path) -> None:
     async with operator(folder, how_to(folder), backend=lambda *_: Recorded(events())) as user:
         await user.at("hosts")
-        run = Replay(events())
+        # Each key takes up to three seconds where a run is drawn all the time.
+        run = Replay(events(second=10))
         run.start()
         user.wizard.follow(run)
         await user.on(RunScreen)
@@ -80,7 +82,7 @@ async def test_the_result_counts_what_had_ended(folder: Path) -> None:
         dialog.query_one(OptionList).highlighted = 1
         await user.press("enter")
         await user.on(FinishScreen)
-        await user.sees("0 as wanted, 2 changed, 0 failed, 1 not done  00:0")
+        await user.sees("0 as wanted, 2 changed, 0 failed, 1 not done  00:1")
 
 
 async def test_what_is_saved_in_a_demo_is_said_to_go_with_it(folder: Path) -> None:

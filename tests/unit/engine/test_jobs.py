@@ -55,11 +55,13 @@ def test_a_job_ends_with_its_status_and_every_line(shell: str, tmp_path: Path) -
 @pytest.mark.parametrize("shell", SHELLS)
 def test_whoever_comes_second_attaches(shell: str, tmp_path: Path) -> None:
     script = (
-        f"echo once >>{tmp_path}/count; until [ -e {tmp_path}/go ]; do sleep .05; done; echo end"
+        f"echo once >>{tmp_path}/count; echo begun;"
+        f" until [ -e {tmp_path}/go ]; do sleep .05; done; echo end"
     )
     first = watch(shell, script, tmp_path)
     until((tmp_path / "count").exists)
     second = watch(shell, script, tmp_path)
+    assert second.stderr and second.stderr.readline() == b"begun\n"  # it is attached
     os.killpg(first.pid, signal.SIGKILL)  # the first watcher's connection goes
     ended(first)
     (tmp_path / "go").touch()

@@ -93,7 +93,7 @@ async def test_one_change_at_a_time_on_a_host(rig: Rig) -> None:
 
 async def test_queueing_for_a_host_does_not_use_up_a_steps_time(rig: Rig) -> None:
     a = rig.host("a")
-    steps = [Step(f"a/{n}", a, Marker(f"m{n}", script="sleep 0.4"), within=1.0) for n in range(5)]
+    steps = [Step(f"a/{n}", a, Marker(f"m{n}", script="sleep 0.8"), within=4.0) for n in range(6)]
     assert set(outcomes(await rig.apply(steps)).values()) == {"changed"}
 
 
