@@ -13,16 +13,15 @@ from k3s_tui.pki.authority import Authority, KeyPair
 from k3s_tui.pki.profiles import datastore_client
 from k3s_tui.procedure.database_files import DatabaseFiles
 from k3s_tui.procedure.datastore_client import Client, same
+from k3s_tui.procedure.hosts_entry import named
 from k3s_tui.procedure.site import Site, host
 from k3s_tui.profile.model import Profile
-from k3s_tui.resources.block import Block
 from k3s_tui.resources.file import File
 from k3s_tui.resources.k3s import config
 from k3s_tui.resources.mysql.proof import MysqlProof, MysqlRefusal
 from k3s_tui.resources.postgres.elsewhere import ElsewhereProof, RefusalThere
 from k3s_tui.resources.postgres.login import Login
 from k3s_tui.resources.postgres.proof import Refusal, RefusalKind
-from k3s_tui.resources.unpinned import NotInDns
 
 FOLDER = "/etc/k3s-tui/datastore"
 CA = f"{FOLDER}/ca.crt"
@@ -41,7 +40,7 @@ def client(site: Site, name: str) -> Client:
     here = host(name)
     files = site.database_files
     guard: Step[Any] = Step(f"{name}/preflight/datastore-login", here, _proof(site), within=60)
-    entry = _entry(site, name)
+    entry = named(site, name)
     placed: list[Step[Any]] = [
         Step(f"{name}/servers/datastore-ca", here, File(CA, files.ca_pem, folder_mode="0700"))
     ]
@@ -62,7 +61,7 @@ def client(site: Site, name: str) -> Client:
         f"{name}/servers/datastore-login", here, _proof(site, by_name=True), entry, within=60
     )
     return Client(
-        (guard, *entry, *placed, *((proof,) if entry else ())),
+        (guard, *entry, *placed, *((proof,) if site.has_hosts_entry else ())),
         config.DatastoreFiles(CA, CERTIFICATE, KEY) if files.pair else config.DatastoreFiles(CA),
         endpoint(site),
         lambda seen: tuple(seen[step].digest for step in placed),
@@ -85,21 +84,6 @@ def endpoint(site: Site) -> Secret:
         wanted.port,
         wanted.database,
     )
-
-
-def _entry(site: Site, name: str) -> Steps:
-    wanted = site.profile.datastore
-    if not site.has_hosts_entry:
-        return ()
-    here = host(name)
-    address = wanted.address or ""
-    ensure = NotInDns(wanted.hostname, address)
-    free: Step[Any] = Step(f"{name}/preflight/datastore-name", here, ensure)
-    line = f"{address} {wanted.hostname}\n"
-    entry: Step[Any] = Step(
-        f"{name}/servers/hosts-entry", here, Block("/etc/hosts", line, at="bottom"), (free,)
-    )
-    return free, entry
 
 
 def _proof(site: Site, *, by_name: bool = False) -> Check[Any]:

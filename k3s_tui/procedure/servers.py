@@ -18,11 +18,11 @@ from k3s_tui.engine.graph import Steps
 from k3s_tui.procedure import leaves
 from k3s_tui.procedure.datastore import Datastore
 from k3s_tui.procedure.datastore_client import Client, ClientOf, same
+from k3s_tui.procedure.hosts_entry import named
 from k3s_tui.procedure.installation import Installation
 from k3s_tui.procedure.leaves import FILES
 from k3s_tui.procedure.proofs import datastore_login, deployed_pair
 from k3s_tui.procedure.site import Site, host
-from k3s_tui.resources.block import Block
 from k3s_tui.resources.file import File
 from k3s_tui.resources.k3s import config
 from k3s_tui.resources.k3s.cluster_ca import ClusterCa
@@ -61,7 +61,7 @@ def managed_client(
 ) -> Client:
     """A certificate for PostgreSQL, made on the server, and the proof that it lets K3s in."""
     here = host(name)
-    entry = _hosts_entry(site, name)
+    entry = named(site, name)
     leaf = leaves.of_server(site, name)
     ca = Step(
         f"{name}/servers/datastore-ca",
@@ -144,15 +144,6 @@ def foreign(name: str) -> Step[Any]:
 def node_of(site: Site, name: str) -> config.Node:
     entry = site.profile.hosts[name]
     return config.Node(name, site.addresses(name), entry.labels, entry.taints)
-
-
-def _hosts_entry(site: Site, name: str) -> Steps:
-    wanted = site.profile.datastore
-    if wanted.hosts_entry == "never":
-        return ()
-    line = f"{site.towards(name, site.profile.datastore_host)} {wanted.hostname}\n"
-    block = Block("/etc/hosts", line, at="bottom")
-    return (Step(f"{name}/servers/hosts-entry", host(name), block),)
 
 
 def _tls_san(site: Site, name: str) -> list[str]:

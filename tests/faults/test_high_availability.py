@@ -1,7 +1,7 @@
 """P14: the API goes on answering through the load balancer, and forgets no acknowledged write.
 
 A limit is the promise's own, beyond the longest gap that the machine had before the fault; in
-`make test`, where other tests run beside it, one has five seconds more.
+`make test`, where other tests run beside it, the shortest has five seconds more.
 """
 
 from __future__ import annotations

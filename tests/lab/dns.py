@@ -1,4 +1,5 @@
-"""A name server of a few names: those of the release downloads, each at the bridge's address.
+"""A name server of a few names: those of the release downloads, each at the bridge's address, and
+what a test adds.
 
 Every other name does not exist. In particular the hosts' own names are not here: a product that
 needs one must see to it itself.
@@ -10,6 +11,7 @@ import ipaddress
 import socketserver
 import struct
 from collections.abc import Mapping
+from pathlib import Path
 
 _A, _AAAA = 1, 28
 _NO_SUCH_NAME = 3
@@ -49,9 +51,16 @@ class NameServer(socketserver.ThreadingUDPServer):
 
     daemon_threads = True
 
-    def __init__(self, address: str, names: Mapping[str, str]) -> None:
-        self.names = dict(names)
+    def __init__(self, address: str, names: Mapping[str, str], more: Path) -> None:
+        self._names = dict(names)
+        self._more = more
         super().__init__((address, 53), _Handler)
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Those that it was made with, and those that stand in the file now."""
+        lines = self._more.read_text().splitlines() if self._more.exists() else ()
+        return self._names | {name: address for address, name in map(str.split, lines)}
 
 
 class _Handler(socketserver.BaseRequestHandler):

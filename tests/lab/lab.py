@@ -80,10 +80,17 @@ class Lab:
             image = Path(str(self._state().get("base", "")))
             if not self.is_up():
                 raise LabError("the lab is not up")
+            paths.NAMES.unlink(missing_ok=True)
             chosen = [self.host(name) for name in names or self.containers]
             with ThreadPoolExecutor() as pool:
                 list(pool.map(Container.kill, chosen))
             self._boot(chosen, image)
+
+    def resolve(self, **addresses: str) -> None:
+        """Let the name server know these names and no others but its own, until :meth:`fresh`."""
+        new = paths.NAMES.with_suffix(".new")
+        new.write_text("".join(f"{address} {name}\n" for name, address in addresses.items()))
+        new.rename(paths.NAMES)
 
     def power_off(self, name: str) -> None:
         """Shut one host down; it keeps its files. :meth:`power_on` boots it again."""

@@ -37,6 +37,9 @@ SERVICES_LOG = STATE / "services.log"
 RELEASES = STATE / "releases"
 """What the release server serves, one folder per host name, read anew for every request."""
 
+NAMES = STATE / "names"
+"""What else the name server knows: lines of an address and a name, read anew for every query."""
+
 RELEASES_LOG = STATE / "releases-access.log"
 PACKAGES_LOG = STATE / "packages-access.log"
 RELEASES_CERTIFICATE = STATE / "releases.crt"

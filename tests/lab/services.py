@@ -20,7 +20,7 @@ def main() -> None:
     """Serve until the process is ended."""
     packages = Path(sys.argv[1])
     servers = [
-        NameServer(GATEWAY, dict.fromkeys(RELEASE_NAMES, GATEWAY)),
+        NameServer(GATEWAY, dict.fromkeys(RELEASE_NAMES, GATEWAY), paths.NAMES),
         PackageServer((GATEWAY, 80), packages, paths.PACKAGES_LOG),
         ReleaseServer(
             (GATEWAY, 443),

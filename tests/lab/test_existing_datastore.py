@@ -16,6 +16,7 @@ from .product import Done, Product
 
 SERVERS = ("k3s-server-1", "k3s-server-2")
 NAME = "postgres.rancher.rke2"
+ADDRESS = "10.161.129.212"
 
 
 def elsewhere(product: Product) -> None:
@@ -31,7 +32,7 @@ def elsewhere(product: Product) -> None:
     document["datastore"] = {
         "mode": "existing",
         "hostname": NAME,
-        "address": "10.161.129.212",
+        "address": ADDRESS,
         "password": "file:database-password",
         "ca": "ca.crt",
         "client-certificate": "client.crt",
@@ -155,6 +156,16 @@ def test_it_may_be_known_by_its_address(product: Product) -> None:
         assert not plan.of("planned", step=f"{server}/servers/hosts-entry")
 
 
+def test_a_name_that_a_dns_knows_is_not_pinned(product: Product) -> None:
+    product.lab.resolve(**{NAME: ADDRESS})
+    done = product.apply()
+    assert done.status == 5, done
+    for server in SERVERS:
+        told = planned(done, f"{server}/preflight/datastore-name")
+        assert f"the DNS knows {NAME} ({ADDRESS})" in told and 'hosts-entry = "never"' in told
+    product.lab.resolve()
+
+
 def test_without_the_certificate_that_its_rules_want_it_is_refused(product: Product) -> None:
     with instead(product.profile, setting(product, client_certificate=None, client_key=None)):
         refused_from_each(product, "got no client certificate", "give datastore.client-certificate")
@@ -205,6 +216,33 @@ def test_what_its_rules_refuse_is_shown(product: Product) -> None:
         for kind in ("no-certificate", "other-ca", "plain-tcp", "wrong-password"):
             (event,) = done.of("step-done", step=f"{server}/verification/refuses-{kind}")
             assert event["outcome"] == "ok" and not event["warning"], event
+
+
+def test_a_dns_takes_the_name_over_and_it_moves(product: Product) -> None:
+    """What an earlier run has pinned goes, once a DNS knows the name; a failover is followed."""
+    product.profile.write_text(setting(product, address=None, hosts_entry="never"))
+    done = product.apply()
+    assert done.status == 5, done
+    for server in SERVERS:
+        assert f"no DNS knows {NAME}" in planned(done, f"{server}/preflight/datastore-name")
+    product.lab.resolve(**{NAME: ADDRESS})
+    before = snapshot(product.lab)
+    done = product.apply()
+    assert done.status == 0, done
+    assert done.steps("changed") == {f"{server}/servers/hosts-entry" for server in SERVERS}
+    touched = {at for at in changes(before, snapshot(product.lab)) if ":/etc/" in at}
+    assert touched == {f"{server}:/etc/hosts" for server in SERVERS}
+
+    elsewhere = "10.161.129.213"
+    postgres = product.lab.host("postgres")
+    postgres.sh(f"ip address add {elsewhere}/24 dev eth0")
+    product.lab.resolve(**{NAME: elsewhere})
+    done = product.run("verify", product.profile, "--json")
+    assert done.status == 0, done
+    for server in SERVERS:
+        assert product.lab.host(server).sh(f"getent hosts {NAME}").split()[0] == elsewhere
+    again = product.apply()
+    assert again.status == 0 and not again.steps("changed"), again
 
 
 def test_what_its_rules_let_in_is_a_warning(product: Product) -> None:

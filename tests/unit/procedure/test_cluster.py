@@ -34,6 +34,7 @@ from k3s_tui.resources.postgres.standing import Standing
 from k3s_tui.resources.published import PublishedSum
 from k3s_tui.resources.service import Service, ServiceState
 from k3s_tui.resources.unmendable import Unmendable
+from k3s_tui.resources.unpinned import InDns
 from tests.unit.k3s.kubeconfigs import kubeconfig
 from tests.unit.procedure.sites import CANARY, HOW_TO, changed, site, with_host, with_node_ip
 
@@ -524,8 +525,13 @@ def test_another_api_port_is_the_same_everywhere() -> None:
 
 def test_hosts_entry_never() -> None:
     written = Written(site(changed(datastore={"hosts_entry": "never"})))
-    assert not [id for id in written.by_id if "hosts-entry" in id]
-    assert not [c for c in written.checks().values() if isinstance(c, Block)]
+    # One that an earlier run has left goes, if a DNS knows the name.
+    assert {c for c in written.checks().values() if isinstance(c, Block)} == {
+        Block("/etc/hosts", "", at="bottom")
+    }
+    assert {c for c in written.checks().values() if isinstance(c, InDns)} == {
+        InDns("postgres.rancher.rke2")
+    }
 
 
 # -- secrets --------------------------------------------------------------------------------------

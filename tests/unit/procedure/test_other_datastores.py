@@ -22,6 +22,7 @@ from k3s_tui.procedure.embedded import founder
 from k3s_tui.procedure.site import Site
 from k3s_tui.profile.load import read
 from k3s_tui.profile.model import Profile
+from k3s_tui.resources.block import Block
 from k3s_tui.resources.k3s import config
 from k3s_tui.resources.k3s.members import EtcdMembers
 from k3s_tui.resources.k3s.unchanged import _of_endpoint
@@ -32,7 +33,7 @@ from k3s_tui.resources.postgres.elsewhere import ElsewhereProof, RefusalThere
 from k3s_tui.resources.postgres.login import Login, Outcome
 from k3s_tui.resources.postgres.ownership import bootstrap_key
 from k3s_tui.resources.postgres.proof import Refusal
-from k3s_tui.resources.unpinned import NotInDns
+from k3s_tui.resources.unpinned import InDns, NotInDns
 from tests.unit.hands import LocalHands
 from tests.unit.procedure.sites import CREDENTIALS, changed, site
 
@@ -52,6 +53,11 @@ def steps(where: Site) -> set[str]:
     return {step.id for step in (*cluster.build(where), *cluster.prove(where))}
 
 
+def entries(where: Site) -> set[str]:
+    """What is to stand in the servers' /etc/hosts."""
+    return {step.ensure.body for step in cluster.build(where) if isinstance(step.ensure, Block)}
+
+
 @pytest.mark.parametrize("name", ["existing-postgresql", "existing-mysql", "embedded"])
 def test_nothing_of_ours_is_planned(name: str) -> None:
     profile = example(name)
@@ -69,9 +75,9 @@ def test_a_login_is_proved_from_every_server() -> None:
         assert f"{name}/preflight/datastore-login" in found
         assert f"{name}/servers/datastore-login" not in found  # it would be the same again
         assert f"{name}/servers/datastore-key" in found
-        assert f"{name}/servers/hosts-entry" not in found  # a DNS knows it
         assert f"{name}/verification/refuses-plain-tcp" in found
         assert f"{name}/verification/refuses-other-ca" in found
+    assert entries(on_theirs(profile)) == {""}  # a DNS knows it
 
 
 def test_without_a_certificate_its_refusals_are_not_tried() -> None:
@@ -87,7 +93,7 @@ def test_a_name_is_pinned_only_where_no_dns_knows_it() -> None:
     by_name = built["k3s-server-1/servers/datastore-login"]
     assert entry in by_name.needs and login_of(by_name).peer == "k3s.db.example.org"
     never = changed(profile, datastore={"hosts_entry": "never", "address": None})
-    assert "k3s-server-1/servers/hosts-entry" not in steps(on_theirs(never))
+    assert entries(on_theirs(never)) == {""}
 
 
 def login_of(step: Step[Any]) -> Login:
@@ -128,14 +134,38 @@ OURS = "# BEGIN k3s-tui\n10.0.0.9 db.example.org\n# END k3s-tui\n"
 async def test_a_dns_that_knows_the_name(
     tmp_path: Path, says: str, hosts: str, refused: bool
 ) -> None:
+    hands = with_dns(tmp_path, says, hosts)
+    found = (check := NotInDns("db.example.org", "10.0.0.9")).diff(await hands.look(check))
+    assert (found is not None) == refused
+    assert found is None or (not found.warning and says in found.text)
+
+
+@pytest.mark.parametrize(
+    ("says", "hosts", "refused"),
+    [
+        ("", "", False),  # nothing is taken away
+        ("", OURS, True),
+        ("", OURS.replace("db.", "other."), False),
+        ("10.0.0.9", OURS, False),
+        ("10.1.2.3", OURS, False),  # it has moved meanwhile
+    ],
+)
+async def test_our_entry_goes_where_a_dns_knows_the_name(
+    tmp_path: Path, says: str, hosts: str, refused: bool
+) -> None:
+    hands = with_dns(tmp_path, says, hosts)
+    found = (check := InDns("db.example.org")).diff(await hands.look(check))
+    assert (found is not None) == refused
+    assert found is None or (not found.warning and "10.0.0.9" in found.hint)
+
+
+def with_dns(tmp_path: Path, says: str, hosts: str) -> LocalHands:
     hands = LocalHands("dash", tmp_path / "tools")
     answer = f"echo '{says}      STREAM db.example.org'" if says else "exit 2"
     hands.tool("getent", f'[ "$1 $2" = "-s hosts:dns" ] || exit 9\n{answer}\n')
     (tmp_path / "hosts").write_text(hosts)
     hands.tool("sed", f'exec /usr/bin/sed "$1" "$2" {tmp_path}/hosts\n')
-    found = (check := NotInDns("db.example.org", "10.0.0.9")).diff(await hands.look(check))
-    assert (found is not None) == refused
-    assert found is None or (not found.warning and says in found.text)
+    return hands
 
 
 def login() -> Login:

@@ -105,7 +105,7 @@ def test_the_hosts_file_has_these_lines(profile: Profile) -> None:
     real = {
         (host, r.body.strip())
         for host, r in resources(profile)
-        if isinstance(r, Block) and r.path == "/etc/hosts"
+        if isinstance(r, Block) and r.path == "/etc/hosts" and r.body
     }
     shown = [w for w in both(profile) if w.where == "/etc/hosts"]
     assert {(w.host, *w.lines) for w in shown} == real
