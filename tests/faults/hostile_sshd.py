@@ -55,6 +55,8 @@ INVALID = b"\xff\xfe\xc3\x28\xf0\x90\x80 "
 FRAME = re.compile(rb"k3s-tui-[0-9a-f]{16}")
 PROBE = re.compile(rb"printf '\\n([0-9a-f]{16}) %s\\n'")
 CHUNK = 1 << 16
+GROUP = 1 << 23
+"""The process group that a script says it has: no process of any Linux has such a number."""
 
 Process: TypeAlias = "asyncssh.SSHServerProcess[bytes]"
 
@@ -80,19 +82,19 @@ class Host:
         if not found:
             process.exit(1)
             return
-        stage = "login" if b"'uid %s" in script else "probes" if PROBE.search(script) else "facts"
+        stage = _stage(script)
         frame = found[0]
         if stage == self.stage and not self.behaviour.startswith(("words", "answers")):
             await self._misbehave(process, frame)
             return
         words = stage == self.stage
         process.stderr.write(b"\n%s\n" % frame + (self._words() if words else b""))
-        process.stdout.write(b"\n%s 4242\n" % frame)
+        process.stdout.write(b"\n%s %d\n" % (frame, GROUP))
         if stage == "login":
             process.stdout.write(b"uid 0\n")
         elif stage == "facts":
             process.stdout.write(await self._facts(script, words))
-        else:
+        elif stage == "probes":
             for number, probe in enumerate(PROBE.findall(script)):
                 body = self._words()[: CHUNK * (number % 2)] if words else b""
                 if words and self.behaviour.startswith("answers"):
@@ -111,7 +113,7 @@ class Host:
         if self.behaviour == "silence":
             await asyncio.Event().wait()
         if self.behaviour != "early":
-            process.stdout.write(b"\n%s 4242\n" % frame)
+            process.stdout.write(b"\n%s %d\n" % (frame, GROUP))
             process.stderr.write(b"\n%s\n" % frame)
         if self.behaviour == "success":  # all is well, says everything but the status
             process.stdout.write(b"uid 0\nok\nchanged\n\n%s 0\n" % frame)
@@ -149,6 +151,15 @@ class Host:
             names = b"os PRETTY_NAME=%s\nos ID=%s\narch %s\n" % (told, told, told)
             said = names + self._words() + re.sub(rb"(?m)^(os|arch) .*\n", b"", said)
         return said
+
+
+def _stage(script: bytes) -> str:
+    """What is asked for; `other` is anything else, such as to kill the group of a script."""
+    if b"'uid %s" in script:
+        return "login"
+    if PROBE.search(script):
+        return "probes"
+    return "facts" if b"/etc/os-release" in script else "other"
 
 
 async def _script(process: Process) -> bytes:

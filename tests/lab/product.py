@@ -40,7 +40,10 @@ class Done:
         return {event["step"] for event in self.of("step-done", outcome=outcome)}
 
     def __str__(self) -> str:
-        return f"exit {self.status}\n{self.out[-6000:]}\n{self.err[-3000:]}"
+        """What failed stands first: it may be far from the end."""
+        failed = self.of("step-done", outcome="failed") if self.status else []
+        told = "".join(f"{json.dumps(event, indent=1)}\n" for event in failed)
+        return f"exit {self.status}\n{told}{self.out[-6000:]}\n{self.err[-3000:]}"
 
 
 class Product:
