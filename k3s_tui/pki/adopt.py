@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -87,21 +88,46 @@ def _fit(
     return Kept(ca_pem)
 
 
+_BLOCK = re.compile(
+    r"^-----BEGIN ((?:X509 )?CERTIFICATE)-----\s(?:(?!-----).)*^-----END \1-----",
+    re.MULTILINE | re.DOTALL,
+)
+
+
 def certificates(text: str) -> list[x509.Certificate]:
-    """All in a PEM text, without what is not a certificate; none where there is none."""
+    """Those in a PEM text that can be read; others may be there, of which nothing is said.
+
+    A TRUSTED CERTIFICATE of OpenSSL's may be trusted for some uses only, and is none of them.
+    """
+    blocks = (found[0] for found in _BLOCK.finditer(text))
+    return [one for block in blocks if (one := _read(block)) is not None]
+
+
+def _read(block: str) -> x509.Certificate | None:
     try:
-        return x509.load_pem_x509_certificates(text.encode()) if text else []
+        found = x509.load_pem_x509_certificate(block.encode())
+        _ = found.subject, found.issuer  # parsed only when they are asked for
     except UNREADABLE:
-        return []
+        return None
+    return found
 
 
 def pem(found: list[x509.Certificate]) -> str:
     return "".join(c.public_bytes(serialization.Encoding.PEM).decode() for c in found)
 
 
-def bundle(*texts: str) -> str:
-    """The certificates of several texts, each once, and nothing else that stood there."""
-    return pem(list(dict.fromkeys(c for text in texts for c in certificates(text))))
+def bundle(theirs: str, ours: str) -> str:
+    """`theirs` (PEM) as it stands, and after it what of `ours` is not in it yet.
+
+    Kept as text, since OpenSSL takes more than we can read: what we made anew of it might lack one.
+    """
+    if not theirs:
+        return ours
+    there = certificates(theirs)
+    wanted = x509.load_pem_x509_certificates(ours.encode())
+    added = pem([one for one in wanted if one not in there])
+    gap = "\n" if added and not theirs.endswith("\n") else ""
+    return f"{theirs}{gap}{added}"
 
 
 def _says_usage(leaf: x509.Certificate) -> bool:

@@ -159,6 +159,8 @@ def objection(
             f"port {wanted.port} belongs to another PostgreSQL cluster, {there.data_directory}",
             "give datastore.port a port that nothing uses",
         )
+    if there.serves_tls and there.ca_unread:
+        return _or_another(_about_client_cas(there), second)
     if isinstance(found.certificate, Unfit):
         return _or_another(
             _about_certificate(wanted.hostname, found.standing, found.certificate), second
@@ -197,6 +199,15 @@ def restart(
         return Problem(told, "they were allowed to end", warning=True)
     problem = Problem(told, "k3s-tui apply --allow-restart, when they may end")
     return _or_another(problem, second)
+
+
+def _about_client_cas(there: Standing) -> Problem:
+    path = sanitize(there.path("ssl_ca_file"))
+    return Problem(
+        f"{path}, by which it knows its clients (ssl_ca_file), {there.ca_unread}: what K3s needs"
+        " in its place would lock some of them out",
+        f"mend {path}, or set ssl_ca_file = '' where no client has a certificate",
+    )
 
 
 def _about_certificate(hostname: str, there: Standing, unfit: Unfit) -> Problem:

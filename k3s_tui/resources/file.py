@@ -105,7 +105,8 @@ class File:
     """A file with exactly this content, mode and owner.
 
     Missing parent folders are made with `folder_mode`, owned by root; present ones are left as
-    they are.  A Secret's content never shows, and its mode must keep others out.
+    they are.  A Secret's content never shows, and its mode must keep others out.  Bytes that
+    are no UTF-8 stand in a content as surrogates, by `surrogateescape`.
     """
 
     path: str
@@ -122,7 +123,8 @@ class File:
     @property
     def raw(self) -> bytes:
         content = self.content
-        return (content.reveal() if isinstance(content, Secret) else content).encode()
+        text = content.reveal() if isinstance(content, Secret) else content
+        return text.encode(errors="surrogateescape")
 
     @property
     def state(self) -> FileState:

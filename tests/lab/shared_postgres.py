@@ -17,10 +17,16 @@ sign() { # name, CA, common name, extensions
     openssl x509 -req -in "$1.csr" -CA "$2.crt" -CAkey "$2.key" -CAcreateserial -days 30 \
         -extfile "$1.ext" -out "$1.crt" 2>/dev/null
 }
-ca site-ca; ca clients-ca
+ca site-ca; ca clients-ca; ca partners-ca
 sign server site-ca db 'subjectAltName=DNS:postgres.rancher.rke2,DNS:db.example.org'
 sign other site-ca db 'subjectAltName=DNS:db.example.org'
 sign client clients-ca wiki extendedKeyUsage=clientAuth
+sign partner partners-ca partner extendedKeyUsage=clientAuth
+{
+    echo '# Who may ask: the wiki,'; cat clients-ca.crt
+    echo '# and partners, as clients alone.'
+    openssl x509 -in partners-ca.crt -trustout -addtrust clientAuth
+} > asking.pem
 """
 
 _POSTGRES = r"""
@@ -32,31 +38,32 @@ for name in server other; do
     install -o postgres -g postgres -m 0600 /root/theirs/$name.key $name.key
     install -m 0644 /root/theirs/$name.crt $name.crt
 done
-install -m 0644 /root/theirs/clients-ca.crt clients-ca.crt
+install -m 0644 /root/theirs/asking.pem asking.pem
 cat > conf.d/site.conf <<'EOF'
 ssl = on
 ssl_cert_file = '/etc/postgresql/15/main/server.crt'
 ssl_key_file = '/etc/postgresql/15/main/server.key'
-ssl_ca_file = '/etc/postgresql/15/main/clients-ca.crt'
+ssl_ca_file = '/etc/postgresql/15/main/asking.pem'
 ssl_min_protocol_version = 'TLSv1.2'
 password_encryption = 'md5'
 EOF
 cat > rules <<'EOF'
 # The wiki's own rules.
 host wiki shop 127.0.0.1/32 md5
-hostssl wiki wiki 127.0.0.1/32 cert
+hostssl wiki wiki,partner 127.0.0.1/32 cert
 EOF
 cat rules pg_hba.conf > new && cat new > pg_hba.conf && rm new rules
 cd /
 systemctl restart postgresql
 runuser -u postgres -- psql -q -v ON_ERROR_STOP=1 <<'EOF'
 create role wiki login;
+create role partner login;
 create role shop login password 'shop-password';
 create database wiki owner wiki;
 \c wiki
 create table page (title text);
 insert into page values ('kept');
-grant select on page to shop, wiki;
+grant select on page to shop, wiki, partner;
 EOF
 """
 
@@ -66,6 +73,11 @@ TLS_CLIENT = (
     f"hostaddr=127.0.0.1 user=wiki dbname=wiki {_SSL}"
     " sslcert=/root/theirs/client.crt sslkey=/root/theirs/client.key"
 )
+TRUSTED_CLIENT = (
+    f"hostaddr=127.0.0.1 user=partner dbname=wiki {_SSL}"
+    " sslcert=/root/theirs/partner.crt sslkey=/root/theirs/partner.key"
+)
+"""Its CA stands in ssl_ca_file as a TRUSTED CERTIFICATE, OpenSSL's own kind of block."""
 
 
 def make(lab: Lab) -> None:
@@ -85,7 +97,7 @@ def clients_say(lab: Lab) -> list[str]:
     host = lab.host("postgres")
     return [
         host.sh(f"psql -XAtq {who!r} -c {ask!r} 2>&1 || :").strip()
-        for who in (PASSWORD_CLIENT, TLS_CLIENT)
+        for who in (PASSWORD_CLIENT, TLS_CLIENT, TRUSTED_CLIENT)
     ]
 
 

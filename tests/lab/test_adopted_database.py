@@ -17,7 +17,7 @@ from .wizard import to_review, wizard
 
 SERVERS = ("k3s-server-1", "k3s-server-2")
 CONF = theirs.CONF
-KEPT = ["kept", "kept"]
+KEPT = ["kept", "kept", "kept"]
 
 
 def datastore(product: Product, **settings: object) -> None:
@@ -184,6 +184,15 @@ def test_the_wizard_lets_them_end_only_when_told(product: Product) -> None:
         assert sessions() == 1
 
 
+def test_client_cas_that_cannot_be_taken_over(product: Product) -> None:
+    host = product.lab.host("postgres")
+    host.sh(
+        f"cp -p {CONF}/asking.pem /root/asking && head -c 1000000 /dev/zero >>{CONF}/asking.pem"
+    )
+    stops(product, f"{CONF}/asking.pem, by which it knows its clients", 'cluster = "own"')
+    host.sh(f"cat /root/asking >{CONF}/asking.pem")
+
+
 def test_a_second_cluster_beside_it(product: Product) -> None:
     datastore(product, cluster="own", port=5432)
     stops(product, "belongs to another PostgreSQL cluster, /var/lib/postgresql/15/main")
@@ -260,7 +269,8 @@ def test_it_becomes_a_clusters_datastore_and_stays_theirs(product: Product) -> N
         assert ca == (product.folder / "site-ca.crt").read_text()
     bundle = host.sh("cat /etc/k3s-tui/postgresql/ca.crt")
     assert host.sh("cat /root/theirs/clients-ca.crt") in bundle
-    assert bundle.count("BEGIN CERTIFICATE") == 2
+    assert bundle.startswith(host.sh(f"cat {CONF}/asking.pem"))
+    assert bundle.count("BEGIN CERTIFICATE") == 2 and bundle.count("BEGIN TRUSTED") == 1
     with connected(product):  # there is nothing to restart any more
         again = product.apply()
     assert again.status == 0, again

@@ -28,6 +28,13 @@ class Tls:
         return tuple(filter(None, (self.certificate, self.key, self.ca, self.crl)))
 
 
+LOADS_CAS = """\
+loads_cas() { # file: whether OpenSSL takes it whole, as PostgreSQL has to
+    # That nothing on standard input can be verified is another status.
+    openssl verify -CAfile "$1" </dev/null >/dev/null 2>&1
+    [ "$?" != 1 ]
+}"""
+
 _REFUSED = """
 select coalesce(f.sourcefile, '') || ':' || coalesce(f.sourceline, 0) || ': ' || f.error
 from pg_file_settings f left join pg_settings s using (name)
@@ -158,8 +165,13 @@ esac"""
 
 def _check_ca(tls: Tls) -> str:
     readable = "\n".join(map(_readable, filter(None, (tls.ca, tls.crl))))
+    ca = quote(tls.ca)
     empty = quote(f"{tls.ca} holds no certificate")
-    return f"{readable}\nopenssl x509 -in {quote(tls.ca)} -noout || fail {empty}"
+    broken = quote(f"{tls.ca} is not accepted by OpenSSL: one of its certificates is broken")
+    return (
+        f"{readable}\nopenssl x509 -in {ca} -noout || fail {empty}\n"
+        f"{LOADS_CAS}\nloads_cas {ca} || fail {broken}"
+    )
 
 
 def _readable(path: str) -> str:

@@ -17,6 +17,7 @@ from k3s_tui.resources.postgres.cluster import DATA_FOLDERS
 from k3s_tui.resources.postgres.psql import AS_POSTGRES, Psql, answer, fields
 from k3s_tui.resources.postgres.psql import field as field_line
 from k3s_tui.resources.postgres.settings import DROP_IN
+from k3s_tui.resources.postgres.settings_script import LOADS_CAS
 
 NAMES = (
     "listen_addresses",
@@ -29,6 +30,9 @@ NAMES = (
     "ssl_min_protocol_version",
     "password_encryption",
 )
+
+_MOST_BYTES = 1_000_000
+"""Of a file that is taken over."""
 
 _START_SECONDS = 20
 """How long a server that is starting up is waited for."""
@@ -119,6 +123,9 @@ class ForeignSession:
 class Standing:
     """`said` are its settings by its own files, without ours; a setting missing there has its
     default.  `listening` is what holds now.  The two texts are PEM, '' where there is no file.
+    `ca_pem` is its file byte for byte (what is no UTF-8 as surrogates), but for private keys, which
+    nobody needs there and which stay on the host.  `ca_unread` is why there is none of it to have,
+    in words that go on from the file's path.
 
     `databases` are all but ours; `owns` are those of them that belong to our role, and `owner` is
     whose our database is, '' without one.  `ours` are the names that an earlier run gave K3s.
@@ -137,6 +144,7 @@ class Standing:
     said: Mapping[str, str] = field(default_factory=dict)
     certificate_pem: str = ""
     ca_pem: str = ""
+    ca_unread: str = ""
     databases: tuple[str, ...] = ()
     owns: tuple[str, ...] = ()
     owner: str = ""
@@ -211,8 +219,11 @@ if [ -n "$({known})" ]; then tenants=$({tenants}) || exit 1; fi
 {field_line("answer", 'printf %s "$answer"')}
 {field_line("tenants", 'printf %s "$tenants"')}
 {field_line("socket", 'printf %s "$socket"')}
-{field_line("certificate", "file_of ssl_cert_file server.crt")}
-{field_line("ca", "file_of ssl_ca_file ''")}
+{field_line("certificate", 'public_of "$(path_of ssl_cert_file server.crt)"')}
+ca=$(path_of ssl_ca_file '')
+unread=$(unread "$ca")
+{field_line("ca", '[ -n "$unread" ] || public_of "$ca"')}
+{field_line("ca_unread", 'printf %s "$unread"')}
 {field_line("block", f'sed -n {quote(f"/^{BEGIN}$/,/^{END}$/p")} "$rules"')}
 """
 
@@ -274,7 +285,8 @@ left_by_others() {{
 
 
 def _files(psql: Psql) -> str:
-    """Defines `file_of`, which prints the file that a setting names, or its default.
+    """Defines `path_of`, the file that a setting names, or its default; `public_of`, which prints a
+    file without private keys; and `unread`, why one cannot be had as PostgreSQL has it.
 
     Paths in the configuration begin at the data folder, where PostgreSQL runs.
     """
@@ -287,15 +299,35 @@ def _files(psql: Psql) -> str:
         ask = psql.run(query, name=name, drop_in=DROP_IN)
         lines.append(f"{name}) path=$({ask}) ;;")
     cases = "\n        ".join(lines)
+    key = "^[[:space:]]*-----{} .*PRIVATE KEY-----"
+    keys = quote(f"/{key.format('BEGIN')}/,/{key.format('END')}/d")
     return f"""\
+{LOADS_CAS}
 data=$({psql.run("show data_directory;")})
-file_of() {{
+path_of() {{
     case $1 in
         {cases}
     esac
     path=${{path:-$2}}
-    case $path in '') return ;; /*) ;; *) path=$data/$path ;; esac
-    head -c 1000000 "$path" 2>/dev/null
+    case $path in '' | /*) ;; *) path=$data/$path ;; esac
+    printf %s "$path"
+}}
+public_of() {{
+    [ -f "$1" ] || return 0
+    # Not every sed keeps each byte: so it gets only what has a key.
+    if grep -q 'PRIVATE KEY-----' "$1"
+    then head -c {_MOST_BYTES} "$1" | sed {keys}
+    else head -c {_MOST_BYTES} "$1"
+    fi
+}}
+unread() {{
+    [ -n "$1" ] || return 0
+    size=$({{ wc -c <"$1"; }} 2>/dev/null) || {{ echo 'cannot be read'; return; }}
+    if [ "$size" -gt {_MOST_BYTES} ]
+    then echo "has $size bytes, and no more than {_MOST_BYTES} can be taken over"
+    elif command -v openssl >/dev/null 2>&1 && ! loads_cas "$1"
+    then echo 'is not accepted by OpenSSL'
+    fi
 }}"""
 
 
@@ -304,7 +336,8 @@ def parse(out: bytes) -> Standing | Silent | None:
 
     Raises ValueError, KeyError or TypeError for what `look` cannot have said.
     """
-    said = {name: value.decode("utf-8", "replace") for name, value in fields(out).items()}
+    out_of = fields(out)
+    said = {name: value.decode("utf-8", "replace") for name, value in out_of.items()}
     if "silent" in said:
         why = said["silent"].strip()
         if why not in get_args(Why):
@@ -321,7 +354,8 @@ def parse(out: bytes) -> Standing | Silent | None:
         listening=found["listening"],
         said=found["said"],
         certificate_pem=said.get("certificate", ""),
-        ca_pem=said.get("ca", ""),
+        ca_pem=out_of.get("ca", b"").decode("utf-8", "surrogateescape"),
+        ca_unread=sanitize(said.get("ca_unread", "").strip()),
         databases=_names(found["databases"]),
         owns=_names(found["owns"]),
         owner=sanitize(found["owner"] or ""),

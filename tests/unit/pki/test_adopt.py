@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import re
+import ssl
+import textwrap
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -95,6 +100,67 @@ def test_what_is_not_kept(certificate: str, why: str, text: str) -> None:
     assert text in found.text
 
 
-def test_a_bundle_has_each_certificate_once_and_nothing_else() -> None:
-    made = adopt.bundle(f"# theirs\n{CA.certificate_pem}secret", CA.certificate_pem)
-    assert made == CA.certificate_pem
+def block(of: Authority, label: str = "CERTIFICATE", more: bytes = b"") -> str:
+    """Its certificate in PEM, with bytes after the certificate."""
+    der = ssl.PEM_cert_to_DER_cert(of.certificate_pem)
+    if label == "odd":  # a time that is none: OpenSSL reads it only when it looks at the time
+        label, (year, _) = "CERTIFICATE", re.findall(rb"\x17\x0d\d\d|\x18\x0f\d\d", der)
+        der = der.replace(year, year[:2] + b"xx", 1)
+    lines = textwrap.wrap(base64.b64encode(der + more).decode(), 64)
+    return "\n".join((f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""))
+
+
+CLIENTS = Authority.create("their clients", 3650, NOW)
+OURS = Authority.create("ours", 3650, NOW)
+FOR_CLIENTS = bytes.fromhex("300c300a06082b06010505070302")
+"""OpenSSL's trust settings, which stand behind the certificate: clientAuth."""
+TRUSTED = block(CLIENTS, "TRUSTED CERTIFICATE", FOR_CLIENTS)
+ODD = block(CLIENTS, "odd")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "many"),
+    [
+        (CLIENTS.certificate_pem, 2),
+        (CLIENTS.certificate_pem.rstrip("\n"), 2),
+        (f"# Text before,\n{CLIENTS.certificate_pem}and after", 2),
+        (CLIENTS.certificate_pem.replace("\n", "\r\n"), 2),
+        (block(CLIENTS, "X509 CERTIFICATE"), 2),
+        (TRUSTED, 2),
+        (CA.certificate_pem + TRUSTED, 3),
+        (ODD, 2),
+        (CA.certificate_pem + ODD, 3),
+        ("# Größe: \udce4\n" + CLIENTS.certificate_pem, 2),
+    ],
+)
+def test_a_bundle_lacks_nothing_of_theirs(theirs: str, many: int, tmp_path: Path) -> None:
+    made = adopt.bundle(theirs, OURS.certificate_pem)
+    assert made.startswith(theirs) and made.endswith(f"\n{OURS.certificate_pem}")
+    assert loaded(made, tmp_path / "bundle.pem") == many
+    # What is in it already is not added once more.
+    assert adopt.bundle(made, OURS.certificate_pem) == made
+
+
+def loaded(text: str, at: Path) -> int:
+    """How many certificates libssl takes from a file, as PostgreSQL has it do."""
+    at.write_bytes(text.encode(errors="surrogateescape"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_verify_locations(at)
+    return context.cert_store_stats()["x509"]
+
+
+def test_what_is_trusted_for_some_uses_only_does_not_count_as_there(tmp_path: Path) -> None:
+    theirs = block(OURS, "TRUSTED CERTIFICATE", FOR_CLIENTS)
+    assert adopt.bundle(theirs, OURS.certificate_pem) == theirs + OURS.certificate_pem
+
+
+def test_one_bundle_is_ours_alone() -> None:
+    assert adopt.bundle("", f"# ours\n{OURS.certificate_pem}") == f"# ours\n{OURS.certificate_pem}"
+
+
+@pytest.mark.parametrize("odd", [ODD, TRUSTED, "-----BEGIN CERTIFICATE-----\nno\n"])
+def test_its_ca_is_found_beside_what_cannot_be_read(odd: str) -> None:
+    for known in (odd + CA.certificate_pem, CA.certificate_pem + odd):
+        assert adopt.judged(leaf(), NAME, known, NOW) == Kept(CA.certificate_pem)
+    found = adopt.judged(leaf(), NAME, odd, NOW)
+    assert isinstance(found, Unfit) and "not all known" in found.text

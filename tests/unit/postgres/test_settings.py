@@ -319,6 +319,20 @@ async def test_a_restart_that_fails_is_taken_back(every_shell: LocalHands, serve
     await every_shell.settle(settings)
 
 
+@pytest.mark.parametrize(
+    "broken", ["-----BEGIN CERTIFICATE-----\nno\n", "-----BEGIN X509 CRL-----"]
+)
+async def test_client_cas_that_a_reload_would_not_take_never_go_live(
+    every_shell: LocalHands, server: Server, broken: str
+) -> None:
+    """PostgreSQL keeps its old ones then, without a word, and does not start the next time."""
+    settings = wanted(server, fresh_tls(server))
+    with Path(settings.tls.ca).open("a") as ca:
+        ca.write(broken)
+    await refuses(every_shell, settings, "is not accepted by OpenSSL")
+    assert not Path(settings.drop_in).exists()
+
+
 async def test_a_broken_file_is_told_before_anything(hands: LocalHands, server: Server) -> None:
     settings = wanted(server, fresh_tls(server))
     with server.config_file.open("a") as conf:

@@ -14,6 +14,7 @@ from k3s_tui.resources.postgres.psql import Psql
 from k3s_tui.resources.postgres.settings import DROP_IN
 from k3s_tui.resources.postgres.standing import Silent, Standing
 from tests.unit.hands import LocalHands
+from tests.unit.postgres import certificates
 from tests.unit.postgres.server import Server
 
 BLOCK = Access(Psql(), "", "k3s", "k3s", ("10.0.0.1",)).block()
@@ -37,19 +38,53 @@ async def test_others_and_their_settings_without_ours(
     ours = server.data / DROP_IN
     ours.parent.mkdir(exist_ok=True)
     ours.write_text("password_encryption = 'scram-sha-256'\nssl_ca_file = '/ours'\n")
-    (server.data / "theirs.pem").write_text("their CA")
+    theirs = certificates.authority().certificate_pem
+    (server.data / "theirs.pem").write_text(theirs)
     with server.config_file.open("a") as conf:
         conf.write("ssl_ca_file = 'theirs.pem'\npassword_encryption = 'md5'\n")
         conf.write(f"include = '{DROP_IN}'\n")
     server.hba_file.write_text(BLOCK + server.hba_file.read_text())
     there = await found(every_shell, server)
     assert there.said == {"ssl_ca_file": "theirs.pem", "password_encryption": "md5"}
-    assert there.ca_pem == "their CA" and there.path("ssl_ca_file") == f"{server.data}/theirs.pem"
+    assert there.ca_pem == theirs and there.path("ssl_ca_file") == f"{server.data}/theirs.pem"
     assert (there.databases, there.owns, there.owner) == (("wiki",), ("wiki",), "")
     assert there.config_file == str(server.config_file)
     assert there.hba_file == str(server.hba_file)
     assert there.ours == Reserved("k3s", "k3s")
     assert not there.serves_tls and not there.sessions and not there.socket
+
+
+def names_ca(server: Server, text: bytes) -> None:
+    (server.data / "theirs.pem").write_bytes(text)
+    with server.config_file.open("a") as conf:
+        conf.write("ssl = on\nssl_ca_file = 'theirs.pem'\n")
+
+
+async def test_its_client_cas_are_there_to_the_last_byte_and_no_key(
+    every_shell: LocalHands, server: Server
+) -> None:
+    ca = certificates.authority()
+    text = b"# Gr\xf6\xdfe\r\n" + ca.certificate_pem.encode().rstrip(b"\n")
+    names_ca(server, text)
+    there = await found(every_shell, server)
+    assert there.ca_pem.encode(errors="surrogateescape") == text and not there.ca_unread
+    names_ca(server, ca.key.reveal().encode() + b"# theirs\n" + text + b"\n")
+    there = await found(every_shell, server)
+    assert there.ca_pem.encode(errors="surrogateescape") == b"# theirs\n" + text + b"\n"
+
+
+async def test_client_cas_that_cannot_be_had_whole_are_told(
+    every_shell: LocalHands, server: Server
+) -> None:
+    text = certificates.authority().certificate_pem.encode()
+    names_ca(server, text + b"#" * 1_000_000)
+    there = await found(every_shell, server)
+    assert there.ca_pem == ""
+    assert there.ca_unread.startswith(f"has {len(text) + 1_000_000} bytes")
+    names_ca(server, text + text[:200])
+    assert (await found(every_shell, server)).ca_unread == "is not accepted by OpenSSL"
+    (server.data / "theirs.pem").unlink()
+    assert (await found(every_shell, server)).ca_unread == "cannot be read"
 
 
 async def test_nobody_runs_there(every_shell: LocalHands, server: Server) -> None:

@@ -32,6 +32,11 @@ def said(**settings: str) -> Standing:
     ("found", "text", "fix"),
     [
         (Adoption(said(ssl_crl_file="list.crl")), "ssl_crl_file = list.crl", 'cluster = "own"'),
+        (
+            Adoption(replace(said(ssl_ca_file="c.pem"), ca_unread="cannot be read")),
+            "/var/lib/postgresql/15/main/c.pem, by which it knows its clients (ssl_ca_file)",
+            'cluster = "own"',
+        ),
         (Adoption(replace(DEBIAN, owns=("ledger",))), "owns ledger", "datastore.user"),
         (Adoption(replace(DEBIAN, owner="app")), "belongs to app", "datastore.database"),
         (Adoption(replace(DEBIAN, uses=("ledger",))), "in database ledger", "datastore.user"),
