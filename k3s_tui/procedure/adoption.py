@@ -185,16 +185,21 @@ def _or_another(problem: Problem, second: bool) -> Problem:
 def restart(
     found: Adoption | None, addresses: tuple[str, ...], allowed: bool, second: bool = True
 ) -> Problem | None:
-    """A restart that would end sessions of others: it is named, and wants to be allowed."""
+    """A restart under sessions of others: they are named, and it wants to be allowed.
+
+    A PostgreSQL with databases of others does not restart without a word, whoever is connected.
+    """
     if found is None or listen.covers(found.standing.listening, addresses):
         return None
-    sessions = found.standing.sessions
-    if not sessions:
+    told = f"PostgreSQL has to restart, to listen on {', '.join(addresses)}"
+    sessions, databases = found.standing.sessions, found.standing.databases
+    if not sessions and not databases:
         return None
-    told = (
-        f"PostgreSQL has to restart, to listen on {', '.join(addresses)}; that ends"
-        f" {'; '.join(map(str, sessions))}"
-    )
+    if not sessions:
+        told += f"; it serves {', '.join(databases)}, where nobody is connected now"
+        unless = "they were allowed to end" if allowed else "unless --allow-restart, they stop it"
+        return Problem(told, f"sessions that begin before that: {unless}", warning=True)
+    told += f"; that ends {'; '.join(map(str, sessions))}"
     if allowed:
         return Problem(told, "they were allowed to end", warning=True)
     problem = Problem(told, "k3s-tui apply --allow-restart, when they may end")

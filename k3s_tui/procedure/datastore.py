@@ -148,7 +148,7 @@ def _settings(
     unit: str = "",
     inputs: str = "",
 ) -> Settings:
-    adopted = site.adoption
+    adopted, wanted = site.adoption, site.profile.datastore
     return Settings(
         psql,
         config_file=config_file,
@@ -159,6 +159,9 @@ def _settings(
         inputs=inputs,
         unit=unit,
         leave=adopted.left if adopted else frozenset(),
+        database=wanted.database,
+        role=wanted.user,
+        allow_restart=site.allow_restart,
     )
 
 

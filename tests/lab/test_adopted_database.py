@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 import tomlkit
@@ -13,6 +14,7 @@ from . import shared_postgres as theirs
 from .lab import Lab
 from .operators import Snapshot, changes, snapshot
 from .product import Done, Product
+from .test_interruption import running
 from .wizard import to_review, wizard
 
 SERVERS = ("k3s-server-1", "k3s-server-2")
@@ -88,6 +90,30 @@ def connected(product: Product) -> Iterator[Callable[[], int]]:
     finally:
         host.sh("echo '\\q' >/run/shop.in; rm -f /run/shop.in")
         until(lambda: count() == 0)
+
+
+@contextmanager
+def held(lab: Lab) -> Iterator[Callable[[], str]]:
+    """A plan stops where PostgreSQL's key is looked at, after its sessions; yields what goes on."""
+    host = lab.host("postgres")
+    host.sh(
+        """
+        : >/run/held
+        cat >/usr/local/bin/openssl <<'SHIM'
+#!/bin/sh
+if [ "$1" = pkey ] && [ -e /run/held ]; then
+    : >/run/holding
+    while [ -e /run/held ]; do sleep 0.1; done
+fi
+exec /usr/bin/openssl "$@"
+SHIM
+        chmod 755 /usr/local/bin/openssl
+        """
+    )
+    try:
+        yield partial(host.sh, "rm /run/held")
+    finally:
+        host.sh("rm -f /run/held /run/holding /usr/local/bin/openssl")
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -230,6 +256,30 @@ select relname, pg_get_userbyid(relowner), relacl from pg_class
 def settings(lab: Lab) -> dict[str, str]:
     told = theirs.sql(lab, "select name, setting from pg_settings order by 1")
     return dict(line.partition("|")[::2] for line in told.splitlines() if "|" in line)
+
+
+def test_a_session_that_comes_after_the_look_does_not_end(product: Product) -> None:
+    """Nobody was connected when the plan was made; the run has begun since."""
+    datastore(product, ca="site-ca.crt")
+    started = theirs.sql(product.lab, "select pg_postmaster_start_time()")
+    with held(product.lab) as go_on, running(product) as run:
+        until(lambda: product.lab.host("postgres").sh("ls /run").count("holding") == 1)
+        with connected(product) as sessions:
+            go_on()
+            ended = run.ended(120)
+            assert sessions() == 1
+    assert ended.status == 1, ended
+    (line,) = ended.of("planned", step="postgres/preflight/restart")
+    assert "it serves wiki, where nobody is connected now" in line["warning"], line
+    (event,) = ended.of("step-done", step="postgres/datastore/settings")
+    assert event["error"].endswith("that ends 1 session of shop from 127.0.0.1 in database wiki")
+    assert event["hint"] == "k3s-tui apply --allow-restart, when they may end"
+    assert theirs.sql(product.lab, "select pg_postmaster_start_time()") == started
+    assert theirs.clients_say(product.lab) == KEPT
+    shown = "show listen_addresses;\nshow ssl_ca_file"
+    assert theirs.sql(product.lab, shown).splitlines() == ["localhost", f"{CONF}/asking.pem"]
+    drop_in = f"ls {CONF}/conf.d"
+    assert product.lab.host("postgres").sh(drop_in).split() == ["site.conf", "site2.conf"]
 
 
 def test_it_becomes_a_clusters_datastore_and_stays_theirs(product: Product) -> None:

@@ -34,6 +34,7 @@ from k3s_tui.resources.postgres.diagnosis import (
     kind_of_way,
 )
 from k3s_tui.resources.postgres.ownership import ROWS
+from k3s_tui.resources.postgres.psql import APPLICATION
 from k3s_tui.resources.postgres.unbound import unbound
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ async def _attempt(login: Login, port: int) -> Outcome:
                 gssencmode="disable",
                 target_session_attrs="any",
                 connect_timeout=TIMEOUT,
-                application_name="k3s-tui",
+                application_name=APPLICATION,
                 options="",
                 **files,
             ) as connection:

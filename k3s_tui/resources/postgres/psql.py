@@ -14,6 +14,9 @@ from typing import Any
 
 from k3s_tui.hosts.script import quote
 
+APPLICATION = "k3s-tui"
+"""What our sessions are called in `pg_stat_activity`."""
+
 AS_POSTGRES = """\
 if [ "$(command -v pg_isready)" = /usr/bin/pg_isready ]
 then # Debian's clients are Perl that looks for these, and takes most of the time of a look
@@ -111,7 +114,7 @@ class Psql:
 
     def _stdin(self, database: str) -> str:
         command = f"psql -XAtqw -v ON_ERROR_STOP=1 {self._where()} -d {quote(database)}"
-        return f"as_postgres {quote(command)}"
+        return f"as_postgres {quote(f'PGAPPNAME={APPLICATION} {command}')}"
 
     def _where(self) -> str:
         return f"-h {quote(self.socket)} -p {self.port}" if self.socket else f"-p {self.port}"

@@ -10,9 +10,10 @@ import re
 from dataclasses import dataclass, field
 
 from k3s_tui.core.contract import Change, Hands, Probe, Problem
+from k3s_tui.core.errors import StepFailed
 from k3s_tui.hosts.script import quote
 from k3s_tui.resources.file import unified
-from k3s_tui.resources.postgres import listen, settings_script
+from k3s_tui.resources.postgres import foreign, listen, settings_script
 from k3s_tui.resources.postgres.psql import AS_POSTGRES, Psql, answer, fields
 from k3s_tui.resources.postgres.psql import field as field_line
 from k3s_tui.resources.postgres.settings_script import Tls
@@ -81,8 +82,8 @@ class Settings:
     `addresses` are the datastore's own.  `restart` is sh that restarts the server.
     `inputs` is a digest of what the TLS files hold, so that their change shows in the plan.
     `stamp` is the file that remembers what the server has loaded, `unit` names its journal.
-    `leave` are settings that others have decided and K3s can live with.  `unseen`: nobody could
-    look at this server before, so a certificate of its own may turn up here.
+    `leave` are settings that others have decided and K3s can live with.  Sessions that are not of
+    `role` in `database` stop a restart, unless `allow_restart`.
     """
 
     psql: Psql
@@ -95,6 +96,9 @@ class Settings:
     unit: str = "postgresql"
     stamp: str = "/var/lib/k3s-tui/loaded/postgres"
     leave: frozenset[str] = frozenset()
+    database: str = ""
+    role: str = ""
+    allow_restart: bool = False
 
     @property
     def drop_in(self) -> str:
@@ -161,7 +165,8 @@ class Settings:
         probe = self.probe()
         assert isinstance(probe.ask, str)
         now = probe.parse(await on.sh(probe.ask))
-        await on.sh(
+        await self._put_live(
+            on,
             settings_script.put_live(
                 psql=self.psql,
                 tls=self.tls,
@@ -173,10 +178,19 @@ class Settings:
                 address=self.addresses[0],
                 include="" if self.included(now) else DROP_IN,
                 restart=self.restart if self._needs_restart(now) else "",
+                guard=None if self.allow_restart else (self.database, self.role),
                 inputs=self.inputs,
                 stamp=self.stamp,
-            )
+            ),
         )
+
+    async def _put_live(self, on: Hands, script: str) -> None:
+        try:
+            await on.sh(script)
+        except StepFailed as failed:
+            if failed.status == foreign.CONNECTED:
+                failed.hint = "k3s-tui apply --allow-restart, when they may end"
+            raise
 
     def included(self, now: SettingsState) -> bool:
         """Whether postgresql.conf reads our file: by itself, or with its whole folder.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from k3s_tui.core.address import endpoint
 from k3s_tui.hosts.script import COPY, PLACE, SPARE, literal, quote
+from k3s_tui.resources.postgres import foreign
 from k3s_tui.resources.postgres.log import server_log_tail
 from k3s_tui.resources.postgres.psql import AS_POSTGRES, Psql
 
@@ -34,6 +35,9 @@ loads_cas() { # file: whether OpenSSL takes it whole, as PostgreSQL has to
     openssl verify -CAfile "$1" </dev/null >/dev/null 2>&1
     [ "$?" != 1 ]
 }"""
+
+_ALONE = "others() { :; }\nnobody_else() { :; }"
+"""Where it does not matter."""
 
 _REFUSED = """
 select coalesce(f.sourcefile, '') || ':' || coalesce(f.sourceline, 0) || ': ' || f.error
@@ -68,6 +72,7 @@ def put_live(
     address: str,
     include: str,
     restart: str,
+    guard: tuple[str, str] | None,
     inputs: str,
     stamp: str,
 ) -> str:
@@ -75,10 +80,13 @@ def put_live(
 
     `include` is what postgresql.conf must still be told to include, `restart` the command that
     restarts the server; both '' when not needed.  `address` is one that it listens on then.
+    `guard` are K3s's database and role, when nobody else may be connected at a restart; who is
+    may have come long after the plan was made.
     """
     folder = posixpath.dirname(drop_in)
     drop, before = quote(drop_in), quote(f"{drop_in}.before")
     put_back = f"if [ -s {before} ]; then mv -f {before} {drop}; else rm -f {drop} {before}; fi"
+    alone = foreign.nobody_else(psql, *guard) if restart and guard else _ALONE
     activate = f"{{ {restart}; }} && {psql.await_ready()}" if restart else psql.reload()
     return f"""{AS_POSTGRES}{digest(tls, drop_in, inputs)}
 fail() {{ echo "$1" >&2; exit 1; }}
@@ -86,14 +94,21 @@ activate() {{
 {activate}
 }}
 restore() {{ as_owner {drop} {quote(put_back)}; }}
+undo() {{ # who has come since the restart stays, and so does the address until the next one
+restore
+if [ -n "$(others)" ]; then {psql.reload()}; else activate; fi
+}}
+{alone}
 {check_pair(tls, psql)}
 {_check_ca(tls)}
+nobody_else :
 [ -d {quote(folder)} ] || as_owner {quote(folder)} {quote(_make_folder(folder))} || exit 1
 {literal(text.encode())} | as_owner {drop} {quote(_write(drop_in, text))} || exit 1
 {_include(config_file, include) if include else ""}
 refused=$({psql.run(_REFUSED)}) || refused='the new settings could not be checked'
 if [ -n "$refused" ]; then restore; fail "$refused"; fi
 loading=$(files_digest)
+nobody_else restore
 if ! activate; then
     {server_log_tail(data_directory, unit)} >&2
     restore
@@ -102,8 +117,7 @@ if ! activate; then
 fi
 {_check_served(tls, address, psql.port)} || {{
     {server_log_tail(data_directory, unit)} >&2
-    restore
-    activate
+    undo
     fail {quote(f"PostgreSQL does not show the certificate {tls.certificate}")}
 }}
 as_owner {drop} {quote(f"rm -f {before}")}

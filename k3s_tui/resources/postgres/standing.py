@@ -12,6 +12,7 @@ from typing import Literal, cast, get_args
 
 from k3s_tui.hosts.sanitize import sanitize
 from k3s_tui.hosts.script import quote
+from k3s_tui.resources.postgres import foreign
 from k3s_tui.resources.postgres.access import BEGIN, END, NOBODY, Reserved, reserved
 from k3s_tui.resources.postgres.cluster import DATA_FOLDERS
 from k3s_tui.resources.postgres.psql import AS_POSTGRES, Psql, answer, fields
@@ -40,13 +41,13 @@ _START_SECONDS = 20
 # `said` are settings that stand in a file or on the command line.
 # What a role owns or may use, in every database, is in pg_shdepend: of which databases it is, or
 # none of them (a tablespace).
-_LOOK = """
+_LOOK = f"""
 select json_build_object(
     'data_directory', current_setting('data_directory'),
     'config_file', current_setting('config_file'),
     'hba_file', current_setting('hba_file'),
     'listening', current_setting('listen_addresses'),
-    'said', (select coalesce(json_object_agg(name, setting order by seqno), '{}') from (
+    'said', (select coalesce(json_object_agg(name, setting order by seqno), '{{}}') from (
         select f.name, f.setting, f.seqno from pg_file_settings f
         where f.name = any (string_to_array(:'names', ','))
             and f.sourcefile not like '%/' || :'drop_in'
@@ -73,13 +74,7 @@ select json_build_object(
             case when rolbypassrls then 'BYPASSRLS' end]) power
         where rolname = :'role' and power is not null),
     'sessions', (select coalesce(json_agg(json_build_array(datname, usename, client, many)
-            order by datname, usename, client), '[]') from (
-        select coalesce(datname, 'replication') as datname, coalesce(usename, '') as usename,
-            coalesce(host(client_addr), 'local') as client, count(*) as many
-        from pg_stat_activity
-        where backend_type in ('client backend', 'walsender') and pid <> pg_backend_pid()
-            and (datname, usename) is distinct from (:'ours'::name, :'role'::name)
-        group by 1, 2, 3) others));
+            order by datname, usename, client), '[]') from ({foreign.SESSIONS}) others));
 """
 
 # In the database of our name: what kine did not make, and no extension either.

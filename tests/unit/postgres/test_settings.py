@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from k3s_tui.core.contract import Change, Problem
@@ -331,6 +332,86 @@ async def test_client_cas_that_a_reload_would_not_take_never_go_live(
         ca.write(broken)
     await refuses(every_shell, settings, "is not accepted by OpenSSL")
     assert not Path(settings.drop_in).exists()
+
+
+async def test_a_restart_ends_no_session_of_others_that_came_meanwhile(
+    every_shell: LocalHands, server: Server
+) -> None:
+    server.sql("create role shop login superuser password 'secret'")
+    settings = wanted(server, fresh_tls(server), "127.0.0.7")
+    where = f"host=127.0.0.1 port={server.port} user=shop password=secret dbname=postgres"
+    started = server.started()
+    with psycopg.connect(where, autocommit=True) as one, psycopg.connect(where):
+        change = settings.diff(await every_shell.look(settings))
+        assert isinstance(change, Change)
+        with pytest.raises(StepFailed) as failed:
+            await settings.apply(every_shell, change)
+        named = "that ends 2 sessions of shop from 127.0.0.1 in database postgres"
+        assert named in str(failed.value) and "--allow-restart" in failed.value.hint
+        assert one.execute("select 1").fetchone() == (1,)
+        assert server.started() == started
+        assert not Path(settings.drop_in).exists()
+        assert not Path(f"{server.config_file}.k3s-tui.orig").exists()
+        # Neither ours nor what was allowed to end stops it.
+        await every_shell.settle(replace(settings, allow_restart=True))
+        assert server.started() != started
+
+
+async def test_a_session_of_others_at_the_last_moment_stops_a_restart(
+    every_shell: LocalHands, server: Server, tmp_path: Path
+) -> None:
+    """It begins when the new settings stand there already: they are taken back."""
+    server.sql("create role shop login superuser password 'secret'")
+    settings = wanted(server, fresh_tls(server), "127.0.0.7")
+    started = server.started()
+    came = tmp_path / "came"
+    then = f"[ ! -e {settings.drop_in} ] || {_shop_comes(server, came)}"
+    every_shell.tool("sha256sum", f'{then}\nexec {shutil.which("sha256sum")} "$@"')
+    await refuses(every_shell, settings, "1 session of shop from 127.0.0.1 in database postgres")
+    assert came.exists() and not Path(settings.drop_in).exists()
+    assert server.started() == started
+    assert _shop_goes(server) == "1"
+
+
+async def test_what_has_to_be_taken_back_ends_no_session_of_others(
+    every_shell: LocalHands, server: Server, tmp_path: Path
+) -> None:
+    """One begins right after the restart, and the certificate that is shown is another one."""
+    server.sql("create role shop login superuser password 'secret'")
+    settings = wanted(server, fresh_tls(server), "127.0.0.7")
+    came, openssl = tmp_path / "came", shutil.which("openssl")
+    shows_nothing = f'if [ "$1" = s_client ]; then {_shop_comes(server, came)}; exit 1; fi'
+    every_shell.tool("openssl", f'{shows_nothing}\nexec {openssl} "$@"')
+    await refuses(every_shell, settings, "does not show the certificate")
+    assert came.exists() and not Path(settings.drop_in).exists()
+    assert server.sql("show ssl") == "off"
+    assert _shop_goes(server) == "1"
+
+
+def _shop_comes(server: Server, came: Path) -> str:
+    """sh that begins a session, once, and waits until it is there."""
+    where = f"host=127.0.0.1 port={server.port} user=shop password=secret dbname=postgres"
+    words = f'-c "\\! : >{came}" -c "select pg_sleep(600)"'
+    return (
+        f'{{ [ -e {came} ] || {{ psql -X "{where}" {words} >/dev/null 2>&1 & }}\n'
+        f"until [ -e {came} ]; do sleep 0.1; done; }}"
+    )
+
+
+def _shop_goes(server: Server) -> str:
+    """How many sessions it still had."""
+    ended = "select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = 'shop'"
+    return server.sql(ended)
+
+
+async def test_sessions_of_k3s_stop_no_restart(hands: LocalHands, server: Server) -> None:
+    server.sql("create role k3s login password 'secret'")
+    server.sql("create database k3s owner k3s")
+    settings = replace(wanted(server, fresh_tls(server), "127.0.0.7"), database="k3s", role="k3s")
+    where = f"host=127.0.0.1 port={server.port} user=k3s password=secret dbname=k3s"
+    with psycopg.connect(where), psycopg.connect(f"{where} application_name=k3s-tui"):
+        await hands.settle(settings)
+    assert server.sql("show listen_addresses") == "localhost, 127.0.0.7"
 
 
 async def test_a_broken_file_is_told_before_anything(hands: LocalHands, server: Server) -> None:

@@ -171,6 +171,27 @@ def test_a_restart_under_sessions(
     assert allowed or "--allow-restart" in problem.hint
 
 
+@pytest.mark.parametrize("allowed", [False, True])
+def test_a_restart_is_told_where_nobody_is_connected_just_now(allowed: bool) -> None:
+    found = Adoption(replace(DEBIAN, databases=("shop", "wiki")))
+    problem = adoption.restart(found, ("10.0.0.1",), allowed)
+    assert problem is not None and problem.warning
+    assert "has to restart, to listen on 10.0.0.1; it serves shop, wiki" in problem.text
+    assert ("--allow-restart" in problem.hint) != allowed
+    assert (
+        adoption.restart(
+            replace(found, standing=replace(found.standing, listening="*")), ("10.0.0.1",), allowed
+        )
+        is None
+    )
+
+
+def test_without_tls_no_client_is_known_by_its_ca() -> None:
+    found = replace(DEBIAN, said={"ssl": "off", "ssl_ca_file": "gone"}, ca_unread="cannot be read")
+    assert adoption.objection(HOW_TO, Adoption(found), "") is None
+    assert Adoption(found).client_cas("ours") == "ours"
+
+
 def test_what_others_decided_stays() -> None:
     theirs = said(ssl_cert_file="site.crt", ssl_key_file="/etc/site.key", password_encryption="md5")
     kept = Adoption(theirs, Kept("CA"))
