@@ -52,16 +52,14 @@ async def test_what_a_host_holds_cannot_reach_the_terminal(hands: LocalHands, ro
     ]
 
 
-async def test_bytes_that_are_no_text_are_placed_as_they_are(
-    every_shell: LocalHands, root: Path
-) -> None:
+async def test_bytes_that_are_no_text_are_placed_as_they_are(hands: LocalHands, root: Path) -> None:
     raw = b"# Gr\xf6\xdfe\r\n\xe2\x82"
     path = root / "file"
     file = File(str(path), raw.decode(errors="surrogateescape"), "0644", ME)
-    change = await every_shell.settle(file)
+    change = await hands.settle(file)
     assert path.read_bytes() == raw
     assert change.diff.encode()  # what is shown can be written anywhere
-    assert file.diff(await every_shell.look(file)) is None
+    assert file.diff(await hands.look(file)) is None
 
 
 async def test_a_right_file_is_left_alone(hands: LocalHands, root: Path) -> None:
