@@ -92,9 +92,9 @@ def _service(site: Site) -> Service:
         ),
         # nginx -t opens the logs, and workers open them again after a rotation: not by our umask.
         validate=f'umask 022; mkdir -p {nginx.LOG_FOLDER} && nginx -t -q -c "$staged_0"',
-        reload=nginx.reload(wanted.port),
+        reload=nginx.reload(),
         reloadable=frozenset({nginx.CONFIG_PATH}),
-        ready=nginx.ready(wanted.port),
+        ready=nginx.ready(),
     )
 
 

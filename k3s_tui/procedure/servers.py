@@ -114,7 +114,6 @@ def _server(site: Site, name: str, client: Client, source: Installation, before:
             config.server_secrets(
                 client.token(seen), site.credentials.agent_token, client.endpoint
             ),
-            port=site.api_port,
             inputs=(seen[binary].digest, *client.inputs(seen)),
         ),
         (theirs, unchanged, *source.needs[name], *client.steps, *before),

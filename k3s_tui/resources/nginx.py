@@ -118,12 +118,21 @@ WantedBy=multi-user.target
 """
 
 
-def ready(port: int) -> str:
-    """A command that succeeds once this nginx listens: `nginx -t` does not see a port in use."""
-    return f'ss -Hltnp sport = :{port} | grep -q "pid=$(cat {PID_PATH}),"'
+# The port of the file in its place, which is that of before when a version is taken back.
+_LISTENERS = f"""\
+listeners() {{
+    port=$(sed -n 's/^ *listen \\([0-9][0-9]*\\)[ ;].*/\\1/p' {CONFIG_PATH} | head -n 1)
+    ss -Hltnp ${{port:+sport = :$port}}
+}}
+"""
 
 
-def reload(port: int, seconds: int = 10) -> str:
+def ready() -> str:
+    """sh that succeeds once this nginx listens: `nginx -t` does not see a port in use."""
+    return f'{_LISTENERS}listeners | grep -q "pid=$(cat {PID_PATH}),"'
+
+
+def reload(seconds: int = 10) -> str:
     """sh that makes a running load balancer take up its configuration, without a gap.
 
     Old sessions go on in the old workers for as long as `worker_shutdown_timeout`.  nginx refuses a
@@ -131,8 +140,8 @@ def reload(port: int, seconds: int = 10) -> str:
     are started only once the configuration is live, and old ones stop listening then.  Not 0, and
     the reason on standard error, when that does not come about within `seconds`.
     """
-    return f"""{UPTIME}workers() {{
-    ss -Hltnp sport = :{port} | grep -o 'pid=[0-9]*' | grep -vx "pid=$(cat {PID_PATH})" | sort -u
+    return f"""{UPTIME}{_LISTENERS}workers() {{
+    listeners | grep -o 'pid=[0-9]*' | grep -vx "pid=$(cat {PID_PATH})" | sort -u
 }}
 all_new() {{
     [ -n "$1" ] || return 1
@@ -145,9 +154,16 @@ size=$(cat {ERROR_LOG} 2>/dev/null | wc -c)
 systemctl reload {UNIT}
 end=$(($(uptime) + {seconds}))
 until all_new "$(workers)"; do
-    refused=$(tail -c +$((size + 1)) {ERROR_LOG} 2>/dev/null | grep -F '[emerg]' | tail -n 1)
-    if [ -n "$refused" ] || [ "$(uptime)" -gt $end ]; then
-        printf '%s\\n' "${{refused:-no new worker listens}}: nginx goes on as before" >&2
+    said=$(tail -c +$((size + 1)) {ERROR_LOG} 2>/dev/null | sed -n '/\\[emerg\\]/p')
+    # A port that is in use is tried for some seconds; what comes next would be taken for refused.
+    case $said in
+        *'still could not bind'*) refused=yes ;;
+        '' | *'(98: '*) refused=no ;;
+        *) refused=yes ;;
+    esac
+    if [ $refused = yes ] || [ "$(uptime)" -gt $end ]; then
+        said=$(printf '%s\\n' "$said" | head -n 1)
+        printf '%s\\n' "${{said:-no new worker listens}}: nginx goes on as before" >&2
         exit 1
     fi
     sleep 0.2 2>/dev/null || sleep 1

@@ -52,7 +52,9 @@ class Service:
     - `reload`, when nothing but the files at `reloadable` is new to a running unit; it must not
       succeed while the unit goes on with what it had
     - `ready` must succeed within `ready_seconds`, and is asked once the unit is active, after a
-      restart in another start than before: whoever answers is not the old process
+      restart in another start than before: whoever answers is not the old process.  Where a
+      version is taken back, it is asked of the one before (and so is `reload`): what is to be
+      ready, such as a port, it learns from the files in their places
     - `deactivate` when a first version fails: by default disables and stops.  Without it, a
       service could go on, or start anew, without its configuration.  Where it leaves the unit
       running or enabled, the files of that version stay.

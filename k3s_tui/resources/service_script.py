@@ -128,7 +128,9 @@ back_out() {
             [ -z "$before" ] || write_stamp "$before"
             say "$1; the files of before are back, and it runs on them"
         else
-            say "$1; the files of before are back, but it does not run on them either"
+            how="but it does not run on them either"
+            ! runs || how="and it runs, but $why"
+            say "$1; the files of before are back, $how"
         fi
     fi
 }

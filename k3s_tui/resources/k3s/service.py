@@ -49,12 +49,17 @@ class K3sService:
             ) from None
 
 
-def server_service(public: str, secrets: Secret, *, port: int, inputs: Sequence[str]) -> K3sService:
+# The port of the file in its place, which is that of before when a version is taken back.
+_PONG = f"""\
+port=$(sed -n 's/^https-listen-port: *\\([0-9][0-9]*\\)$/\\1/p' {config.CONFIG})
+[ "$(curl -sk --max-time 5 "https://127.0.0.1:${{port:-6443}}/ping")" = pong ]"""
+
+
+def server_service(public: str, secrets: Secret, *, inputs: Sequence[str]) -> K3sService:
     """`k3s.service` on these two files; ready when its API server runs (it is then that K3s tells
-    systemd so, which every `Service` waits for) and the supervisor answers on `port`.
+    systemd so, which every `Service` waits for) and the supervisor answers on its port.
     """
-    ready = f'[ "$(curl -sk --max-time 5 https://127.0.0.1:{port}/ping)" = pong ]'
-    return K3sService(_service("server", "k3s.service", public, secrets, inputs, ready))
+    return K3sService(_service("server", "k3s.service", public, secrets, inputs, _PONG))
 
 
 def agent_service(public: str, secrets: Secret, *, inputs: Sequence[str]) -> K3sService:

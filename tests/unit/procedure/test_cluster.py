@@ -518,9 +518,6 @@ def test_another_api_port_is_the_same_everywhere() -> None:
     assert "https-listen-port: 7443\n" in config_of(written, f"{S1}/servers/k3s")
     nginx = "\n".join(public(written.checks()[f"{BALANCER}/loadbalancer/service"]).values())
     assert "10.161.129.54:7443" in nginx
-    k3s = written.checks()[f"{S1}/servers/k3s"]
-    assert isinstance(k3s, K3sService)
-    assert "127.0.0.1:7443/ping" in k3s.service.ready
 
 
 def test_hosts_entry_never() -> None:

@@ -9,11 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from k3s_tui.core.contract import Change
 from k3s_tui.core.errors import StepFailed
+from k3s_tui.families.debian import DEBIAN
+from k3s_tui.hosts.script import quote
 from k3s_tui.resources import nginx
 from k3s_tui.resources.balance import BalanceState, EveryServerAnswers
-from tests.unit.hands import LocalHands
+from k3s_tui.resources.file import File
+from k3s_tui.resources.service import Service
+from tests.unit.hands import ME, LocalHands
 from tests.unit.resources.balancer import Balancer, Server, free_port, wait_until
+from tests.unit.resources.systemctl import Systemctl
 
 UPSTREAMS = ("10.0.0.1:6443", "10.0.0.2:6443")
 BOTH = frozenset(UPSTREAMS)
@@ -168,14 +174,14 @@ async def test_a_reload_makes_the_new_configuration_live(
     watch = balancer.connect()
     wait_until(lambda: servers[first].sessions == 1, "the session is there")
     balancer.configure([second])
-    await hands.sh(f"set -e\n{balancer.moved(nginx.reload(balancer.port))}")
+    await hands.sh(f"set -e\n{balancer.moved(nginx.reload())}")
     # From this moment on, and without an end of what goes on.
     with balancer.connect():
         wait_until(lambda: servers[second].sessions == 1, "it leads to the new server")
     watch.settimeout(0.2)
     with pytest.raises(TimeoutError):
         watch.recv(1)
-    await hands.sh(balancer.moved(nginx.ready(balancer.port)))
+    await hands.sh(balancer.moved(nginx.ready()))
 
 
 async def test_a_reload_to_another_port(
@@ -184,7 +190,7 @@ async def test_a_reload_to_another_port(
     balancer.start(list(servers), hands)
     port = free_port()
     balancer.configure(list(servers), port)
-    await hands.sh(f"set -e\n{balancer.moved(nginx.reload(port))}")
+    await hands.sh(f"set -e\n{balancer.moved(nginx.reload())}")
     balancer.port = port
     balancer.connect().close()
 
@@ -198,7 +204,7 @@ async def test_a_reload_that_nginx_refuses(
         port = taken.getsockname()[1]
         balancer.configure(list(servers), port)
         with pytest.raises(StepFailed, match=r"\[emerg\].* in use.*: nginx goes on as before"):
-            await hands.sh(f"set -e\n{balancer.moved(nginx.reload(port))}")
+            await hands.sh(f"set -e\n{balancer.moved(nginx.reload())}")
     balancer.connect().close()
 
 
@@ -209,4 +215,44 @@ async def test_a_reload_that_does_not_happen(
     hands.tool("systemctl", "exit 0\n")
     hands.tool("date", "echo 7\n")  # a clock that is set back all the time is no deadline
     with pytest.raises(StepFailed, match="no new worker listens: nginx goes on as before"):
-        await hands.sh(f"set -e\n{balancer.moved(nginx.reload(balancer.port, seconds=1))}")
+        await hands.sh(f"set -e\n{balancer.moved(nginx.reload(seconds=1))}")
+
+
+async def test_a_port_that_is_taken_is_taken_back(
+    hands: LocalHands, balancer: Balancer, servers: dict[str, Server], tmp_path: Path
+) -> None:
+    """On the port of before it goes on, and it is that one by which it is judged."""
+    balancer.start(list(servers), hands)
+    systemd = Systemctl(hands, tmp_path / "systemd")
+    systemd.unit(nginx.UNIT)
+    pid = quote(str(balancer.folder / "k3s-tui-lb.pid"))
+    systemd.put(f"{nginx.UNIT}.reload", f"kill -HUP $(cat {pid})")
+
+    def service(port: int) -> Service:
+        text = nginx.config(
+            list(servers),
+            port=port,
+            method="least_conn",
+            user="www-data",
+            load_stream=DEBIAN.nginx.load_stream,
+        )
+        path = balancer.moved(nginx.CONFIG_PATH)
+        return Service(
+            nginx.UNIT,
+            (File(path, balancer.moved(text), "0644", ME),),
+            reload=balancer.moved(nginx.reload()),
+            reloadable=frozenset({path}),
+            ready=balancer.moved(nginx.ready()),
+            state_folder=str(tmp_path / "state"),
+        )
+
+    await hands.settle(service(balancer.port))
+    with socket.create_server(("0.0.0.0", 0)) as taken:
+        there = "the files of before are back, and it runs on them$"
+        with pytest.raises(StepFailed, match=there) as caught:
+            await service(taken.getsockname()[1]).apply(hands, Change(""))
+    assert "in use" in caught.value.tail
+    balancer.connect().close()
+    # What it has loaded is still known.
+    now = service(balancer.port)
+    assert now.diff(await hands.look(now)) is None

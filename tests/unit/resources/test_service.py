@@ -340,6 +340,20 @@ async def test_a_reload_enables(
     assert systemd.log == [f"enable {UNIT}", f"reload {UNIT}"]
 
 
+async def test_one_that_was_not_ready_before_either(
+    hands: LocalHands, site: Site, systemd: Systemctl
+) -> None:
+    """It runs, and saying that it does not would send somebody to the wrong place."""
+    await hands.settle(site.service())
+    deaf = replace(site.service("listen 2\n"), ready="false")
+    told = "of before are back, and it runs, but it is not ready within 0 s$"
+    with pytest.raises(StepFailed, match=told):
+        await deaf.apply(hands, Change(""))
+    assert site.loaded() == "listen 1\nA=1\n"
+    # Until one has seen it ready, it is not what was wanted.
+    assert (await hands.settle(site.service())).summary == f"{UNIT}: restart"
+
+
 async def test_neither_new_nor_old_works(hands: LocalHands, site: Site, systemd: Systemctl) -> None:
     await hands.settle(site.service())
     systemd.put("fails", "restart")
