@@ -28,13 +28,14 @@ class ServiceState:
     """`stamp` tells what was loaded last, '' when that is not known: digests of what takes a
     restart to load, and of what a reload loads, with a dot between.
 
-    `active` and `enabled` are systemd's words.
+    `active` and `enabled` are systemd's words; `installed` is what the service's own text said.
     """
 
     stamp: str
     files: tuple[FileState, ...]
     active: str
     enabled: str
+    installed: bool = True
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class Service:
     The texts are sh, run as root without standard input, each in a shell of its own with `set -e`
     (which a line that begins with `!` never trips):
 
+    - `installed` succeeds where the unit is whole, and changes nothing; it is for those units
+      that `activate` brings, and where it fails, that is due whatever is loaded
     - `validate` before anything changes; the new files are at `$staged_0`, `$staged_1`, …
     - `verify_placed` after they took their places, before the unit hears of it
     - `activate` starts the unit anew; by default reloads systemd, enables and restarts.  It may
@@ -66,6 +69,7 @@ class Service:
     unit: str
     files: tuple[File, ...] = ()
     inputs: tuple[str, ...] = ()
+    installed: str = ""
     validate: str = ""
     verify_placed: str = ""
     activate: str = ""
@@ -108,13 +112,22 @@ class Service:
             + f'echo "active=$(systemctl is-active {unit} 2>/dev/null)"\n'
             # `systemctl show` would tell what systemd remembers, whatever became of the link.
             + f'echo "enabled=$(systemctl is-enabled {unit} 2>/dev/null)"\n'
+            # Not in an `if`, where shells ignore `set -e`.
+            + f"(\nset -e\n:\n{self.installed}\n) </dev/null >/dev/null 2>&1\n"
+            + 'echo "installed=$?"\n'
         )
 
     def _parse(self, out: bytes) -> ServiceState:
         lines = out.decode(errors="replace").splitlines()
         files = [parse(lines[2 * i : 2 * i + 2], file.owner) for i, file in enumerate(self.files)]
         told = dict(line.partition("=")[::2] for line in map(sanitize, lines[2 * len(files) :]))
-        return ServiceState(told["stamp"], tuple(files), told["active"], told["enabled"])
+        return ServiceState(
+            told["stamp"],
+            tuple(files),
+            told["active"],
+            told["enabled"],
+            told["installed"] == "0",
+        )
 
     def probe(self) -> Probe[ServiceState]:
         return Probe(self._ask, self._parse)
@@ -130,6 +143,8 @@ class Service:
                 changes.append(describe(file.path, found, file.state))
                 diffs.append(show(file.path, found, file.state))
         starting = now.active in ("activating", "deactivating")
+        if not now.installed:
+            changes.append("install")
         if not self._has_loaded(now):
             verb = "reload" if self._reload_suffices(now) else "restart"
             changes.append(verb if now.active == "active" or starting else "start")
@@ -193,7 +208,7 @@ class Service:
             for file, found in zip(self.files, now.files, strict=True)
         )
         running = now.active in ("active", "reloading", "activating", "deactivating")
-        return same and now.stamp == self.stamp and running
+        return same and now.stamp == self.stamp and running and now.installed
 
     def _reload_suffices(self, now: ServiceState) -> bool:
         """Whether the running start is known to have loaded all that a reload does not load."""
@@ -204,7 +219,8 @@ class Service:
             if file.path not in self.reloadable
         )
         wanted, _, _ = self.stamp.partition(".")
-        return bool(self.reload) and same and now.active == "active" and started_with == wanted
+        loaded = same and now.installed and started_with == wanted
+        return bool(self.reload) and loaded and now.active == "active"
 
     @property
     def _reload(self) -> str:

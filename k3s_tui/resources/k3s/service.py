@@ -16,6 +16,11 @@ from k3s_tui.resources.service import Service, ServiceState
 SCRIPT_PATH = "/var/lib/k3s-tui/install.sh"
 MARK = "/var/lib/k3s-tui/installed/k3s"
 """Says that the K3s on this host is ours; written before anything of it is."""
+UNFINISHED = "/var/lib/k3s-tui/installing-k3s"
+"""There from before the install script begins until it has ended, and what it wrote is on the disk.
+
+Not the other way round, a file that says that it has ended: hosts of earlier versions have none.
+"""
 
 _SECONDS = 300
 """K3s itself gives the datastore five minutes before it starts anew."""
@@ -77,6 +82,7 @@ def _service(
             File(config.SECRETS, secrets, mode="0600", folder_mode="0700"),
         ),
         inputs=tuple(inputs),
+        installed=_installed(unit),
         activate=_activation(role, unit),
         ready=ready,
         ready_seconds=_SECONDS,
@@ -85,19 +91,44 @@ def _service(
 
 
 def _activation(role: str, unit: str) -> str:
-    """Install when there is no unit, then start without waiting: what to wait for is `ready`.
+    """Install when that is due, then start without waiting: what to wait for is `ready`.
 
+    Whatever a power cut leaves of what the script wrote, the marks tell of it: they are on the disk
+    before it begins.  It writes all of its files anew each time.
     The script gets no environment but what it has to know, so it has no secret to write into its
     environment file; the configuration is in place before it runs.
     """
     return f"""\
 mkdir -p {MARK.rpartition("/")[0]}
 : >{MARK}
-if ! [ -e /etc/systemd/system/{unit} ]; then
+installed() {{
+{_installed(unit)}
+}}
+if ! installed; then
+    : >{UNFINISHED}
+    sync
     env -i PATH="$PATH" INSTALL_K3S_SKIP_DOWNLOAD=true INSTALL_K3S_SKIP_START=true \\
         sh {SCRIPT_PATH} {role}
+    sync
+    rm -f {UNFINISHED}
+    if ! installed; then
+        echo "the install script has left no unit that starts anything: {_unit_path(unit)}" >&2
+        exit 1
+    fi
 fi
 systemctl daemon-reload
 systemctl enable {unit}
 systemctl restart --no-block {unit}
 """
+
+
+def _installed(unit: str) -> str:
+    """sh that succeeds where the install script has come to its end; the unit is its last file.
+
+    Of a unit that was being written when the power went there may be nothing but the name.
+    """
+    return f"[ ! -e {UNFINISHED} ] && grep -q '^ExecStart=.' {_unit_path(unit)}"
+
+
+def _unit_path(unit: str) -> str:
+    return f"/etc/systemd/system/{unit}"

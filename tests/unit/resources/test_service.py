@@ -471,6 +471,23 @@ async def test_a_script_that_arrives_in_part_does_nothing(
         assert (site.conf.stat(), site.names(), site.loaded()) == before
 
 
+@pytest.mark.parametrize("active", ["active", "inactive"])
+async def test_a_unit_that_is_not_whole_is_activated(
+    hands: LocalHands, site: Site, systemd: Systemctl, tmp_path: Path, active: str
+) -> None:
+    """Also where all that it has loaded is as wanted; each line of the text counts."""
+    whole = tmp_path / "whole"
+    asked = f"[ -e {whole} ]\ntrue"
+    brings = f": >{whole}\nsystemctl restart {UNIT}"
+    service = replace(site.service(), installed=asked, activate=brings)
+    systemd.put(f"{UNIT}.enabled", "enabled")
+    assert (await hands.settle(service)).summary.endswith(f"create {site.env}, install, start")
+    whole.unlink()
+    systemd.put(f"{UNIT}.active", active)
+    verb = "restart" if active == "active" else "start"
+    assert (await hands.settle(service)).summary == f"{UNIT}: install, {verb}"
+
+
 async def test_without_files(hands: LocalHands, root: Path, systemd: Systemctl) -> None:
     systemd.unit(UNIT, active="inactive")
     service = Service(UNIT, inputs=("x",), state_folder=str(root))
@@ -495,6 +512,7 @@ LOADED = ServiceState(SERVICE.stamp, (RIGHT.state,), "active", "enabled")
         (replace(LOADED, active="failed"), "start"),
         (replace(LOADED, stamp="", active="activating"), "restart"),
         (replace(LOADED, enabled="masked"), "enable"),
+        (replace(LOADED, installed=False), "install, restart"),
         (replace(LOADED, files=(FileState("absent"),)), "create /etc/x, reload"),
         (replace(LOADED, files=(FileState("absent"),), stamp="1.2"), "create /etc/x, restart"),
     ],
