@@ -26,7 +26,7 @@ known() {
 }
 known "$@" || apt update
 apt --no-install-recommends --no-upgrade install "$@" && return
-echo "once more, with fresh lists" >&2
+echo "once more, with what dpkg has left undone (dpkg --configure -a) and with fresh lists" >&2
 dpkg --configure -a
 apt update
 apt --no-install-recommends --no-upgrade install "$@"

@@ -126,6 +126,8 @@ if [ -n "$missing" ]; then
         systemctl mask --runtime "$unit" >/dev/null 2>&1
         masked="$masked $unit"
     done
+    # A power cut must not take the marks and leave the packages: they would count as somebody's.
+    sync
     # Maintainer scripts expect the usual umask, not ours.
     (umask 022; cd /; install $missing)
     status=$?

@@ -124,6 +124,17 @@ async def test_a_killed_installation_is_known_to_be_ours(hands: LocalHands, host
     assert change.summary == "disable nginx.service"
 
 
+async def test_what_is_ours_is_on_the_disk_before_it_is_there(
+    hands: LocalHands, host: Host, tmp_path: Path
+) -> None:
+    """After a power cut a service that came along would otherwise be taken for somebody's."""
+    log = tmp_path / "synced"
+    state, packages = quote(str(host.state)), quote(str(host.installed))
+    hands.tool("sync", f"{{ ls {packages}; cd {state}; ls installed quiet; }} >{log}\n")
+    await hands.settle(host.packages("nginx"))
+    assert log.read_text() == f"installed:\nnginx\n\nquiet:\n{NGINX}\n"
+
+
 async def test_the_job_is_the_same_while_packages_come_in(hands: LocalHands, host: Host) -> None:
     packages = host.packages("nginx", "curl")
     await packages.apply(hands, Change(""))
