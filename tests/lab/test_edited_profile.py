@@ -11,6 +11,7 @@ from . import releases
 from .lab import Lab
 from .operators import changes, edit, lock_file, snapshot
 from .product import Done, Product
+from .test_refusals import listener, shim
 
 AGENT = "k3s-agent"
 SERVERS = ("k3s-server-1", "k3s-server-2")
@@ -280,6 +281,30 @@ def test_a_token_of_another_cluster_is_refused(product: Product, secret: str, sa
         refused(product, product.profile.read_text(), says)
     finally:
         store.write_bytes(before)
+
+
+def test_a_port_that_is_taken_meanwhile_is_taken_back(product: Product) -> None:
+    """After the look at it, before nginx: the load balancer goes on with the port of before, and so
+    do all.
+    """
+    lab, before = product.lab, product.profile.read_text()
+    nginx, there = lab.host("nginx"), starts(lab)
+    document = tomlkit.parse(before)
+    document["loadbalancer"]["port"] = 7443
+    product.profile.write_text(tomlkit.dumps(document))
+    take = f'case "$*" in "reload k3s-tui-lb.service")\n{listener(7443)};;\nesac\n'
+    nginx.sh(shim("systemctl", f'{take}exec /usr/bin/systemctl "$@"'))
+    try:
+        done = product.apply()
+    finally:
+        nginx.sh("rm /usr/local/bin/systemctl; systemctl stop squatter.service")
+        product.profile.write_text(before)
+    assert done.status == 1, done
+    (event,) = done.of("step-done", outcome="failed")
+    assert event["step"] == "nginx/loadbalancer/service", event
+    assert event["error"].endswith("the files of before are back, and it runs on them"), event
+    assert starts(lab) == there
+    assert not applied(product).steps("changed")
 
 
 def test_another_registration_address_is_followed(product: Product) -> None:
