@@ -54,7 +54,7 @@ def answer(text: str) -> bytes:
         return b"\n==\n" + _PUBLIC
     if 'echo "stamp=$stamp"' in text:
         files = len(re.findall(r"^look ", text, re.MULTILINE))
-        return b"absent\n\n" * files + b"stamp=\nactive=inactive\nenabled=disabled\n"
+        return b"absent\n\n" * files + b"stamp=\nactive=inactive\nenabled=disabled\ninstalled=1\n"
     if "{ echo; cat " in text:
         return b"\n127.0.0.1 localhost\n"
     return b""
