@@ -57,6 +57,7 @@ def take(path: Path, folder: Path, passphrase_file: Path | None = None) -> Exit:
     if not leaves:
         names = ", ".join(f"{name}.crt" for name in own_pki.expected(profile))
         raise CredentialsError(f"{folder} holds no certificate", hint=f"it should hold {names}")
+    leaves = own_pki.with_kept_keys(path, leaves)
     now = datetime.now(UTC)
     found = {"pki.ca": own_pki.judged_authority(authority, now)}
     requested = own_pki.read_requests(profile, folder)
@@ -73,7 +74,12 @@ def take(path: Path, folder: Path, passphrase_file: Path | None = None) -> Exit:
             f"{fatal} checks failed; nothing was taken",
             hint="docs/how-to/own-pki.md explains each check",
         )
-    own_pki.take(path, leaves)
+    for name in own_pki.take(path, leaves):
+        print(
+            f"{name}: the key that was imported before is not this certificate's and was removed:"
+            f" the host must have the right one, from k3s-tui pki csr, or {name}.key comes with it",
+            file=sys.stderr,
+        )
     for name in own_pki.expected(profile):
         if name not in leaves:
             print(f"missing {name}.crt: import again when it has come", file=sys.stderr)

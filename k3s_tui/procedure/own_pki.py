@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -201,17 +201,53 @@ def read_requests(profile: Profile, folder: Path) -> dict[str, PublicKeyTypes]:
     return keys
 
 
-def take(path: Path, leaves: Mapping[str, Leaf]) -> None:
-    """Put leaves beside the profile, from where `read` takes them."""
+def with_kept_keys(path: Path, leaves: Mapping[str, Leaf]) -> dict[str, Leaf]:
+    """Leaves that came without a key have the one that is beside the profile, where it is theirs.
+
+    A pair from elsewhere is renewed by its certificate alone, and the kept key may be the only one.
+    Raises Unfit for one that others can read, or that is encrypted.
+    """
+    kept = {}
+    for name, leaf in leaves.items():
+        key = None if leaf.key is not None else _kept_key(path, name)
+        kept[name] = replace(leaf, key=key) if key and _is_its_key(leaf, key) else leaf
+    return kept
+
+
+def take(path: Path, leaves: Mapping[str, Leaf]) -> tuple[str, ...]:
+    """Put leaves beside the profile, from where `read` takes them.
+
+    The names of those whose earlier key went away, since they have none.
+    """
     folder = pki_folder(path)
     folder.mkdir(mode=0o700, exist_ok=True)
+    gone = []
     with exclusive(folder):  # or a run that sweeps would take the file away while it is written
         for name, leaf in leaves.items():
+            file = folder / f"{name}.key"
             if leaf.key is not None:
-                write_atomically(folder / f"{name}.key", leaf.key.reveal().encode())
-            else:
-                (folder / f"{name}.key").unlink(missing_ok=True)
+                write_atomically(file, leaf.key.reveal().encode())
+            elif file.exists():
+                file.unlink()
+                gone.append(name)
             write_atomically(folder / f"{name}.crt", leaf.certificate_pem.encode(), 0o644)
+    return tuple(gone)
+
+
+def _kept_key(path: Path, name: str) -> Secret | None:
+    file = pki_folder(path) / f"{name}.key"
+    try:
+        return own_files.key(file, name, None) if file.exists() else None
+    except Unfit as unfit:
+        if unfit.checked.code == "key-unreadable":
+            return None  # whatever it is, it is nobody's key
+        raise
+
+
+def _is_its_key(leaf: Leaf, key: Secret) -> bool:
+    private = serialization.load_pem_private_key(key.reveal().encode(), None)
+    certificate = x509.load_pem_x509_certificate(leaf.certificate_pem.encode())
+    return private.public_key() == certificate.public_key()
 
 
 def _refuse(found: Mapping[str, tuple[Checked, ...]]) -> None:

@@ -99,3 +99,31 @@ def test_what_fails_is_told_by_name_and_nothing_is_taken(folder: Path) -> None:
         assert f"FAIL  {code}" in done.out, done
     assert "nothing was taken" in done.err
     assert not (folder / "how-to.pki").exists()
+
+
+def test_a_renewed_certificate_alone_keeps_its_key(folder: Path) -> None:
+    private(folder / "passphrase", PASSPHRASE + "\n")
+    assert run(*WORDS, "--key-passphrase-file=passphrase", state=folder).status == 0
+    kept = {at: at.read_text() for at in (folder / "how-to.pki").glob("*.key")}
+    for file in (folder / "signed").glob("*.key"):
+        file.unlink()
+    done = run(*WORDS, state=folder)
+    assert done.status == 0 and "was removed" not in done.err, done
+    assert done.out.count("  ok    key-mismatch ") == len(kept), done
+    assert {at: at.read_text() for at in kept} == kept
+
+
+def test_a_key_that_goes_is_told(folder: Path) -> None:
+    private(folder / "passphrase", PASSPHRASE + "\n")
+    assert run(*WORDS, "--key-passphrase-file=passphrase", state=folder).status == 0
+    leaf = own_pki.expected(load(folder / "how-to.toml"))["datastore"]
+    pair = CA.issue_short_lived(leaf, NOW, minutes=400 * 24 * 60)
+    (folder / "signed" / "datastore.crt").write_text(pair.certificate_pem)
+    for file in (folder / "signed").glob("*.key"):
+        file.unlink()
+    done = run(*WORDS, state=folder)
+    assert done.status == 0, done
+    assert done.err.count("was removed") == 1 and "datastore: the key that was" in done.err, done
+    assert "pki csr" in done.err
+    names = {at.name for at in (folder / "how-to.pki").glob("*.key")}
+    assert names == {KEY, "server-k3s-server-2.key"}

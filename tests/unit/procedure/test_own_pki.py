@@ -86,10 +86,6 @@ def test_pairs_from_elsewhere_are_kept_beside_the_profile(path: Path, folder: Pa
     assert dict(found.leaves) == leaves and not found.authority.signs
     assert found.leaves["datastore"].key is None
     assert "Certificate:" not in found.leaves["datastore"].certificate_pem
-    # One that comes without its key takes the place of the pair.
-    (folder / "server-k3s-server-1.key").unlink()
-    own_pki.take(path, own_pki.read_leaves(own(), folder))
-    assert not (kept / "server-k3s-server-1.key").exists()
 
 
 def test_a_pair_whose_key_is_another_s(path: Path, folder: Path) -> None:
@@ -109,6 +105,45 @@ def test_everything_that_is_wrong_is_told_at_once(path: Path, folder: Path) -> N
     for words in ("datastore: chain: ", "server-k3s-server-1: chain: ",
                   "server-k3s-server-2: usage: ", "server-k3s-server-2: used-twice: "):  # fmt: skip
         assert words in told
+
+
+def test_a_certificate_alone_renews_a_pair(path: Path, folder: Path) -> None:
+    """The key that was imported with the first one may be the only copy there is."""
+    pair = own_pki.read_leaves(own(), folder)
+    assert own_pki.take(path, pair) == ()
+    for file in folder.glob("*.key"):
+        file.unlink()
+    came = own_pki.read_leaves(own(), folder)
+    assert all(leaf.key is None for leaf in came.values())
+    assert own_pki.with_kept_keys(path, came) == pair
+    assert own_pki.take(path, own_pki.with_kept_keys(path, came)) == ()
+    assert dict(own_pki.read(own(), path).leaves) == pair
+
+
+def test_a_key_of_another_certificate_goes_and_is_told(path: Path, folder: Path) -> None:
+    own_pki.take(path, own_pki.read_leaves(own(), folder))
+    one, two = (f"server-{name}" for name in SERVERS)
+    for name, pair in pairs().items():  # of other keys
+        put(folder / f"{name}.crt", pair.certificate_pem)
+    for file in folder.glob("*.key"):
+        file.unlink()
+    kept = path.parent / "cluster.pki"
+    put(kept / f"{two}.key", "nonsense")
+    leaves = own_pki.with_kept_keys(path, own_pki.read_leaves(own(), folder))
+    assert all(leaf.key is None for leaf in leaves.values())
+    assert own_pki.take(path, leaves) == (one, two)
+    assert not list(kept.glob("*.key"))
+    assert own_pki.take(path, leaves) == ()
+
+
+def test_a_kept_key_that_others_can_read_is_left(path: Path, folder: Path) -> None:
+    own_pki.take(path, own_pki.read_leaves(own(), folder))
+    (folder / LEAF_KEY).unlink()
+    kept = path.parent / "cluster.pki" / LEAF_KEY
+    kept.chmod(0o640)
+    came = own_pki.read_leaves(own(), folder)
+    told = refusal(lambda: own_pki.with_kept_keys(path, came)).text
+    assert "key-exposed" in told and kept.exists()
 
 
 LEAF_KEY = "server-k3s-server-1.key"
