@@ -7,8 +7,10 @@ process dies, no clock is compared, and nobody is left locked out by a crash (k0
 from __future__ import annotations
 
 import getpass
+import os
 import platform
 import re
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -21,6 +23,11 @@ from k3s_tui.hosts.script import quote
 from k3s_tui.hosts.transport import Transport
 
 HOST_FOLDER = "/run/k3s-tui"
+
+_UNNAMED_SECONDS = 3
+"""How long a holder has to say who it is; then it is told that nobody knows."""
+_AGAIN = 0.05
+"""Seconds between looks for its name, on the laptop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +67,16 @@ def lock_profile(path: Path, identity: RunIdentity | None = None) -> Iterator[No
         lock.acquire()
     except Timeout:
         raise Locked(
-            f"another run of this profile is under way on this machine{_told(holder)}",
+            f"another run of this profile is under way on this machine{_named(holder)}",
             hint="wait for it to end; to see it, look for another k3s-tui process",
         ) from None
     try:
         with suppress(OSError):
-            write_atomically(holder, str(identity or "").encode())
+            write_atomically(holder, f"{os.getpid()} {identity or ''}".encode())
         yield
     finally:
+        with suppress(OSError):
+            holder.unlink()
         lock.release()
 
 
@@ -87,13 +96,31 @@ def is_held(path: Path) -> bool:
         return False
 
 
-def _told(holder: Path) -> str:
-    """Who holds the lock, after a colon; '' when that is not known."""
+def _named(holder: Path) -> str:
+    """Who holds the lock, after a colon; '' when that is not known.
+
+    Whoever has just got it has not said so yet, and one that was killed is still named: what names
+    no process of now is looked at again.
+    """
+    until = time.monotonic() + _UNNAMED_SECONDS
+    while True:
+        with suppress(OSError, ValueError):
+            pid, _, text = sanitize(holder.read_text(errors="replace")[:200]).partition(" ")
+            if _lives(int(pid)):
+                return f": {text}" if text else ""
+        if time.monotonic() > until:
+            return ""
+        time.sleep(_AGAIN)
+
+
+def _lives(pid: int) -> bool:
     try:
-        text = sanitize(holder.read_text(errors="replace")[:200])
-    except OSError:
-        return ""
-    return f": {text}" if text else ""
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True
 
 
 @asynccontextmanager
@@ -105,7 +132,7 @@ async def lock_host(
         verdict, _, holder = answer.partition(" ")
         if verdict != "held":
             raise Locked(
-                f"another run holds this host's lock: {holder or 'its name is not known'}",
+                f"another run holds this host's lock: {holder or 'its name is not known yet'}",
                 host=transport.host.name,
                 hint=f"it is freed when that run ends; the lock is {folder}/lock on the host",
             )
@@ -115,20 +142,34 @@ async def lock_host(
 def _script(identity: RunIdentity, folder: str) -> str:
     """Prints `held`, or `busy HOLDER`; then lives for as long as its standard input does.
 
+    `holder` is believed only while the process that it names has the lock's file open: whoever has
+    just got the lock has not written it yet, and until then it names a run that is over.
+
     A holder with our own run's name is the ghost of a connection that we lost and its sshd has
     not noticed yet: it is told to go.
     """
     return f"""
 mkdir -p {quote(folder)} && cd {quote(folder)} || exit 1
 exec 9>>lock
-if ! flock -n 9; then
+tries=0
+until flock -n 9; do
+    pid= run= rest=
     read -r pid run rest <holder
-    if [ "$run" = {quote(identity.run)} ]; then kill "$pid"; fi
-    if [ "$run" != {quote(identity.run)} ] || ! flock -w 5 9; then
+    if [ "$(readlink "/proc/$pid/fd/9")" = "$(readlink "/proc/$$/fd/9")" ]; then
+        if [ "$run" = {quote(identity.run)} ]; then
+            kill "$pid"
+            flock -w 5 9 && break
+        fi
         echo "busy $run $rest"
         exit 75
     fi
-fi
+    tries=$((tries + 1))
+    if [ $tries -gt {_UNNAMED_SECONDS} ]; then
+        echo busy
+        exit 75
+    fi
+    sleep 1
+done
 echo "$$ "{quote(str(identity))} >holder
 echo held
 exec cat >/dev/null

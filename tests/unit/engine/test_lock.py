@@ -1,6 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -36,6 +41,66 @@ async def test_our_own_ghost_gives_way(tmp_path: Path) -> None:
         lock_host(transport, MINE, folder),
     ):
         pass
+
+
+@contextmanager
+def unnamed(folder: Path) -> Iterator[int]:
+    """A process that has the lock and has not said who it is: the file names a run that is over."""
+    folder.mkdir()
+    script = "exec 9>>lock; flock 9; echo locked; exec cat"
+    pipe = subprocess.PIPE
+    with subprocess.Popen(["sh", "-c", script], cwd=folder, stdin=pipe, stdout=pipe) as process:
+        assert process.stdin and process.stdout and process.stdout.readline() == b"locked\n"
+        (folder / "holder").write_text(f"{gone()} run-0 by me@here since an hour\n")
+        yield process.pid
+        process.stdin.close()
+
+
+def gone() -> int:
+    """The id of a process that has ended."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+async def test_a_run_that_is_over_is_not_told_as_the_holder(tmp_path: Path) -> None:
+    transport = FolderTransport(Host("a"), tmp_path, [])
+    folder = tmp_path / "run"
+    with unnamed(folder), pytest.raises(Locked, match="its name is not known yet"):
+        async with lock_host(transport, MINE, str(folder)):
+            pass
+
+
+async def test_a_holder_that_has_just_begun_is_waited_for(tmp_path: Path) -> None:
+    transport = FolderTransport(Host("a"), tmp_path, [])
+    folder = tmp_path / "run"
+    with unnamed(folder) as holder:
+        # A pipe is opened for writing once somebody reads: what was there before is seen first.
+        before = (folder / "holder").read_text()
+        (folder / "holder").unlink()
+        os.mkfifo(folder / "holder")
+
+        def name_itself() -> None:
+            with (folder / "holder").open("w") as pipe:
+                (folder / "named").write_text(f"{holder} run-2 by you@there\n")
+                (folder / "named").replace(folder / "holder")
+                pipe.write(before)
+
+        naming = threading.Thread(target=name_itself)
+        naming.start()
+        with pytest.raises(Locked, match="holds this host's lock: run-2 by you@there"):
+            async with lock_host(transport, MINE, str(folder)):
+                pass
+        naming.join(10)
+
+
+def test_the_run_of_a_profile_that_was_killed_is_not_told_as_the_holder(tmp_path: Path) -> None:
+    path, holder = tmp_path / "state" / "lock", tmp_path / "state" / "lock.holder"
+    with lock_profile(path, THEIRS):
+        holder.write_text(f"{gone()} run-0 by me@here")
+        with pytest.raises(Locked, match=r"on this machine$"), lock_profile(path, MINE):
+            pass
+    assert not holder.exists()
 
 
 def test_a_profile_is_run_by_one_process(tmp_path: Path) -> None:
