@@ -28,6 +28,7 @@ ALPINE = Family(
     },
     installed=_INSTALLED,
     install=_INSTALL,
+    by_hand="apk add",
     postgres=PostgresLayout(
         unit="[ -e /etc/init.d/postgresql ] && echo postgresql",
         # The service makes the cluster at its first start.

@@ -38,6 +38,7 @@ ARCH = Family(
     },
     installed=_INSTALLED,
     install=_INSTALL,
+    by_hand="pacman -S",
     postgres=PostgresLayout(
         unit="[ -s /var/lib/postgres/data/PG_VERSION ] && echo postgresql.service",
         initdb=_INITDB,

@@ -49,7 +49,7 @@ class Family:
     `installed` and `install` are bodies of sh functions whose arguments are package names.  The
     first prints those that are installed, one per line.  The second installs packages which are
     not, asks nothing, waits for the package manager's lock, sets what it needs of the environment
-    itself, and returns its status.
+    itself, and returns its status.  `by_hand` is what an operator types to install some.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Family:
     packages: Mapping[Role, tuple[str, ...]]
     installed: str
     install: str
+    by_hand: str
     postgres: PostgresLayout
     nginx: NginxLayout
     init: Literal["systemd", "openrc"] = "systemd"

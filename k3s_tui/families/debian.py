@@ -72,6 +72,7 @@ DEBIAN = Family(
     },
     installed=_INSTALLED,
     install=_INSTALL,
+    by_hand="apt-get install",
     postgres=PostgresLayout(unit=_UNIT, initdb=_INITDB, second=_SECOND, second_unit=_SECOND_UNIT),
     nginx=NginxLayout(
         user="www-data", load_stream="include /etc/nginx/modules-enabled/*-mod-stream.conf;"

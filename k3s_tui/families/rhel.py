@@ -23,6 +23,7 @@ RHEL = Family(
     },
     installed=rpm.INSTALLED,
     install=_INSTALL,
+    by_hand="dnf install",
     postgres=PostgresLayout(
         unit="[ -s /var/lib/pgsql/data/PG_VERSION ] && echo postgresql.service",
         initdb="[ -s /var/lib/pgsql/data/PG_VERSION ] || postgresql-setup --initdb",

@@ -31,6 +31,7 @@ SUSE = Family(
     },
     installed=rpm.INSTALLED,
     install=_INSTALL,
+    by_hand="zypper install",
     # The unit makes the cluster at its first start.
     postgres=PostgresLayout(unit="echo postgresql.service", initdb=""),
     nginx=NginxLayout(

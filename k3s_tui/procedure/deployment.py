@@ -130,6 +130,7 @@ class Deployment:
         Its key is made on the host, once, and stays there.  Raises OperatorError.
         """
         from k3s_tui.procedure import leaves
+        from k3s_tui.resources.given_certificate import NO_OPENSSL
 
         wanted = own_pki.expected(self._order.profile)
 
@@ -138,7 +139,9 @@ class Deployment:
             result = await self._fleet[on].transport.exec(leaves.request(self._known, name))
             if result.status:
                 said = sanitize(result.err.decode(errors="replace").strip().rpartition("\n")[2])
-                raise StepFailed(f"no signing request was made: {said}", host=on.name)
+                missing = result.status == NO_OPENSSL
+                hint = leaves.by_hand(self._known, on.name) if missing else ""
+                raise StepFailed(f"no signing request was made: {said}", hint=hint, host=on.name)
             return result.out.decode(errors="replace")
 
         return dict(zip(wanted, await asyncio.gather(*map(ask, wanted)), strict=True))

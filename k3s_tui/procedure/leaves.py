@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from k3s_tui.core.contract import Host, Step
+from k3s_tui.core.errors import Refused
 from k3s_tui.engine.graph import Steps
 from k3s_tui.pki.profiles import LeafProfile, datastore_client
 from k3s_tui.procedure import own_pki
@@ -64,6 +65,18 @@ def request(site: Site, name: str) -> str:
     return given_certificate.request(
         certificate.folder, f"{unit}CN={wanted.common_name}\n", tuple(names)
     )
+
+
+def by_hand(site: Site, host: str) -> str:
+    """What to try where `request` found no openssl: a run installs it, but wants the certificates
+    first.
+    """
+    try:
+        family = site.family(host)
+        command = f"{family.by_hand} {' '.join(family.packages_for('openssl'))}"
+    except Refused:
+        return "install openssl there, then run this again"
+    return f"install it there, as root: {command}; then run this again"
 
 
 def _leaf(site: Site, name: str, folder: str, wanted: LeafProfile, owner: str) -> HostCertificate:

@@ -19,6 +19,9 @@ from k3s_tui.resources.file import parent
 PENDING = "requested"
 """The folder, beside the versions, of a key whose certificate has not come yet."""
 
+NO_OPENSSL = 127
+"""The status of `request` where there is nothing to make a key with."""
+
 
 @dataclass(frozen=True)
 class Leaf:
@@ -154,10 +157,13 @@ def request(folder: str, subject: str, names: tuple[str, ...]) -> str:
         f"[ext]\n{extensions}basicConstraints=critical,CA:FALSE\n"
     )
     return f"""\
+command -v openssl >/dev/null || {{
+    echo "there is no openssl on this host" >&2
+    exit {NO_OPENSSL}
+}}
 {parent(pending, "0755")} || exit
 umask 077
 mkdir -p {quote(pending)} && chown root:root {quote(pending)} && cd {quote(pending)} || exit
-command -v openssl >/dev/null || {{ echo "there is no openssl on this host" >&2; exit 1; }}
 if ! openssl pkey -in {KEY} -noout 2>/dev/null; then
     openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 \\
         -pkeyopt ec_param_enc:named_curve -out {KEY}.new && mv -f {KEY}.new {KEY} || exit

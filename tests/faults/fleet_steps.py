@@ -40,6 +40,7 @@ FAMILY = Family(
     packages={},
     installed='for package; do [ ! -e "/mnt/package-$package" ] || echo "$package"; done',
     install=_INSTALL,
+    by_hand="",
     postgres=PostgresLayout(unit="", initdb=""),
     nginx=NginxLayout(user="root"),
 )

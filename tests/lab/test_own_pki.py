@@ -85,6 +85,20 @@ def test_nothing_is_touched_before_they_came(product: Product) -> None:
     assert not changes(before, snapshot(product.lab))
 
 
+def test_a_host_without_openssl_is_told_with_the_command_that_helps(product: Product) -> None:
+    """A run would install it, and that waits for the certificates."""
+    server = product.lab.host(SERVERS[1])
+    server.sh("mv /usr/bin/openssl /usr/bin/openssl.away")
+    done = product.run("pki", "csr", product.profile, product.folder / "requests")
+    server.sh("mv /usr/bin/openssl.away /usr/bin/openssl")
+    assert done.status == 1, done
+    assert (
+        f"{SERVERS[1]}: no signing request was made: there is no openssl on this host" in done.err
+    )
+    assert "try: install it there, as root: apt-get install openssl" in done.err, done
+    assert not (product.folder / "requests").exists()
+
+
 def test_requests_are_collected(product: Product) -> None:
     requests = product.folder / "requests"
     for _ in range(2):  # the same keys again

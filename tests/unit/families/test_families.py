@@ -60,6 +60,13 @@ def test_packages_for_roles() -> None:
         ALPINE.packages_for("postgresql")
 
 
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_an_operator_types_what_the_family_runs(family: Family) -> None:
+    tool, verb = family.by_hand.split()
+    assert tool in family.install.replace("\n", " ").split()
+    assert verb in family.install.split()
+
+
 class Tools:
     """Package managers of the test's own; each writes down how it was called."""
 

@@ -14,11 +14,11 @@ from k3s_tui.core.errors import CredentialsError
 from k3s_tui.core.secret import Secret
 from k3s_tui.pki.authority import Authority, KeyPair
 from k3s_tui.pki.checks import Code, Result
-from k3s_tui.procedure import own_pki
+from k3s_tui.procedure import leaves, own_pki
 from k3s_tui.procedure.own_files import Unfit
 from k3s_tui.profile.model import Profile
 from k3s_tui.profile.reference import SecretRef
-from tests.unit.procedure.sites import changed
+from tests.unit.procedure.sites import changed, site
 
 NOW = datetime.now(UTC)
 CA = Authority.create("site CA", 3650, NOW)
@@ -75,15 +75,15 @@ def refusal(do: Callable[[], object]) -> CredentialsError:
 
 
 def test_pairs_from_elsewhere_are_kept_beside_the_profile(path: Path, folder: Path) -> None:
-    leaves = own_pki.read_leaves(own(), folder)
-    own_pki.take(path, leaves)
+    came = own_pki.read_leaves(own(), folder)
+    own_pki.take(path, came)
     kept = path.parent / "cluster.pki"
     assert sorted(file.name for file in kept.iterdir()) == sorted(
         ["datastore.crt", *(f"server-{n}.{end}" for n in SERVERS for end in ("crt", "key"))]
     )
     assert {file.stat().st_mode & 0o777 for file in kept.glob("*.key")} == {0o600}
     found = own_pki.read(own(), path)
-    assert dict(found.leaves) == leaves and not found.authority.signs
+    assert dict(found.leaves) == came and not found.authority.signs
     assert found.leaves["datastore"].key is None
     assert "Certificate:" not in found.leaves["datastore"].certificate_pem
 
@@ -129,11 +129,11 @@ def test_a_key_of_another_certificate_goes_and_is_told(path: Path, folder: Path)
         file.unlink()
     kept = path.parent / "cluster.pki"
     put(kept / f"{two}.key", "nonsense")
-    leaves = own_pki.with_kept_keys(path, own_pki.read_leaves(own(), folder))
-    assert all(leaf.key is None for leaf in leaves.values())
-    assert own_pki.take(path, leaves) == (one, two)
+    came = own_pki.with_kept_keys(path, own_pki.read_leaves(own(), folder))
+    assert all(leaf.key is None for leaf in came.values())
+    assert own_pki.take(path, came) == (one, two)
     assert not list(kept.glob("*.key"))
-    assert own_pki.take(path, leaves) == ()
+    assert own_pki.take(path, came) == ()
 
 
 def test_a_kept_key_that_others_can_read_is_left(path: Path, folder: Path) -> None:
@@ -144,6 +144,16 @@ def test_a_kept_key_that_others_can_read_is_left(path: Path, folder: Path) -> No
     came = own_pki.read_leaves(own(), folder)
     told = refusal(lambda: own_pki.with_kept_keys(path, came)).text
     assert "key-exposed" in told and kept.exists()
+
+
+@pytest.mark.parametrize(("os_id", "told"), [
+    ("debian", "as root: apt-get install openssl"),
+    ("opensuse-leap", "as root: zypper install openssl"),
+    ("plan9", "install openssl there"),
+])  # fmt: skip
+def test_how_openssl_comes_to_a_host(os_id: str, told: str) -> None:
+    where = site(own(), facts={SERVERS[0]: {"os_id": os_id}})
+    assert told in leaves.by_hand(where, SERVERS[0])
 
 
 LEAF_KEY = "server-k3s-server-1.key"

@@ -15,12 +15,14 @@ from k3s_tui.pki.authority import Authority
 from k3s_tui.pki.profiles import datastore_client
 from k3s_tui.resources.certificate import CertificateState
 from k3s_tui.resources.given_certificate import (
+    NO_OPENSSL,
     CertificateCame,
     GivenCertificate,
     Leaf,
     request,
 )
 from tests.unit.hands import ME, LocalHands
+from tests.unit.shells import SHELLS, run
 
 NOW = datetime(2030, 1, 15, 12, 0, tzinfo=UTC)
 CA = Authority.create("site CA", 3650, NOW)
@@ -44,6 +46,16 @@ async def requested(hands: LocalHands, root: Path) -> str:
     hands.tool("chown", ":")  # root's, where the tests are not
     script = request(str(root / "client"), "OU=server-1\nCN=k3s\n", ())
     return (await hands.sh(script)).decode()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_without_openssl_nothing_is_begun(shell: str, tmp_path: Path) -> None:
+    script = request(str(tmp_path / "client"), "CN=k3s\n", ())
+    (tmp_path / "empty").mkdir()
+    done = run(shell, f"PATH={tmp_path}/empty\n{script}")
+    assert done.returncode == NO_OPENSSL
+    assert done.stderr.decode().splitlines() == ["there is no openssl on this host"]
+    assert not (tmp_path / "client").exists()
 
 
 def signed(csr: str) -> Leaf:
