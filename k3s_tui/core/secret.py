@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from typing import NoReturn, final
 
 MASK = "•••"
-_SHORTEST = 6
-"""A shorter value is not redacted from text: it would blank out ordinary words."""
+SHORTEST = 6
+"""Characters; a shorter value is not redacted from text: it would blank out ordinary words."""
 
 
 @final
@@ -70,7 +70,7 @@ class Redactor:
             value = secret.reveal()
             # A multi-line value (a PEM key) is seen line by line.
             for part in {value, *value.splitlines()}:
-                if len(part) >= _SHORTEST:
+                if len(part) >= SHORTEST:
                     self._forms.update(_forms(part))
         # Longest first, so that a form that contains another one is masked as a whole.
         ordered = sorted(self._forms, key=len, reverse=True)
@@ -102,4 +102,4 @@ def _forms(value: str) -> set[str]:
         start = (lead * 8 + 5) // 6
         end = len(encoded) - (1 if (lead + len(raw)) % 3 else 0)
         forms.add(encoded[start:end])
-    return {form for form in forms if len(form) >= _SHORTEST}
+    return {form for form in forms if len(form) >= SHORTEST}

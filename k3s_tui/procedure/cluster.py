@@ -19,6 +19,7 @@ from k3s_tui.procedure import (
     preflight,
     servers,
     standing,
+    unmasked,
     verification,
 )
 from k3s_tui.procedure.datastore_client import ClientOf
@@ -29,7 +30,7 @@ from k3s_tui.procedure.site import Site
 
 def build(site: Site) -> Steps:
     """Everything that makes five bare hosts a cluster, chapter by chapter."""
-    before = (*preflight.steps(site), *standing.steps(site))
+    before = (*preflight.steps(site), *unmasked.steps(site), *standing.steps(site))
     source = installation.chapter(site)
     database, client_of = _state(site, source)
     control = servers.chapter(site, client_of, source)
