@@ -102,9 +102,16 @@ def _proofs(site: Site, name: str) -> Steps:
 
 
 def _refusals(site: Site, name: str) -> tuple[Refusal, ...]:
-    """A certificate for another name cannot be tried: only the database's own CA could issue it."""
+    """A certificate for another name cannot be tried: only the database's own CA could issue it.
+
+    The first server alone tries a wrong password: databases of others may count such logins, and
+    lock the user that K3s is.  Whether a password is looked at is no matter of where one comes
+    from, as the other refusals are.
+    """
     right = _login(site, by_name=True)
-    kinds: tuple[RefusalKind, ...] = ("plain-tcp", "wrong-password")
+    kinds: tuple[RefusalKind, ...] = ("plain-tcp",)
+    if name == next(iter(site.profile.servers)):
+        kinds += ("wrong-password",)
     if site.database_files.pair is None:
         return tuple(Refusal(kind, right) for kind in kinds)
     stranger = Authority.create("another CA, for a proof", 1, datetime.now(UTC))

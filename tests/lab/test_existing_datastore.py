@@ -214,8 +214,11 @@ def test_what_its_rules_refuse_is_shown(product: Product) -> None:
     assert done.status == 0, done
     for server in SERVERS:
         for kind in ("no-certificate", "other-ca", "plain-tcp", "wrong-password"):
+            if kind == "wrong-password" and server != SERVERS[0]:
+                continue  # such logins may be counted, and lock the user out
             (event,) = done.of("step-done", step=f"{server}/verification/refuses-{kind}")
             assert event["outcome"] == "ok" and not event["warning"], event
+    assert len([e for e in done.of("step-done") if "refuses-wrong-password" in e["step"]]) == 1
 
 
 def test_a_dns_takes_the_name_over_and_it_moves(product: Product) -> None:

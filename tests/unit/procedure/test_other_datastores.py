@@ -12,9 +12,9 @@ import msgspec
 import pytest
 import yaml
 
-from k3s_tui.core.contract import Problem, Step
+from k3s_tui.core.contract import LAPTOP, Problem, Step
 from k3s_tui.core.errors import CredentialsError
-from k3s_tui.core.secret import Secret
+from k3s_tui.core.secret import Redactor, Secret
 from k3s_tui.pki.authority import KeyPair
 from k3s_tui.procedure import certificates, cluster, database_files, weaknesses, written
 from k3s_tui.procedure.database_files import DatabaseFiles
@@ -83,6 +83,45 @@ def test_a_login_is_proved_from_every_server() -> None:
 def test_without_a_certificate_its_refusals_are_not_tried() -> None:
     found = steps(on_theirs(example("existing-postgresql")))
     assert not [step for step in found if "refuses-no-certificate" in step or "other-ca" in step]
+
+
+@pytest.mark.parametrize("name", ["existing-postgresql", "existing-mysql"])
+def test_one_server_alone_tries_a_wrong_password(name: str) -> None:
+    """It is K3s's own user: whoever counts such logins would lock the cluster out."""
+    profile = example(name)
+    assert len(profile.servers) > 1
+    tried = [step for step in steps(on_theirs(profile, PAIR)) if "refuses-wrong-password" in step]
+    assert tried == [f"{next(iter(profile.servers))}/verification/refuses-wrong-password"]
+
+
+@pytest.mark.parametrize(("name", "hint"), [
+    ("existing-postgresql", "have the database's operator set a longer one"),
+    ("existing-mysql", "have the database's operator set a longer one"),
+    ("how-to", "take a longer one"),
+])  # fmt: skip
+def test_a_password_that_is_too_short_to_be_masked_is_told(name: str, hint: str) -> None:
+    where = on_theirs(example(name))
+    step_id = "laptop/preflight/datastore-password"
+    for password, told in (("k3s-1", True), ("k3s-12", False)):
+        redact = Redactor([Secret(password)])
+        assert (redact(f"said {password}") == f"said {password}") == told
+        own = dataclasses.replace(CREDENTIALS, datastore_password=Secret(password))
+        built = cluster.build(dataclasses.replace(where, credentials=own))
+        found = [step for step in built if step.host == LAPTOP and "/preflight/" in step.id]
+        assert [step.id for step in found] == ([step_id] if told else [])
+        for step in found:
+            assert not callable(step.ensure)
+            problem = step.ensure.diff("looked at")
+            assert isinstance(problem, Problem) and problem.warning
+            assert "fewer than 6 characters" in problem.text and password not in problem.text
+            assert hint in problem.hint
+
+
+def test_no_password_is_no_short_one() -> None:
+    own = dataclasses.replace(CREDENTIALS, datastore_password=Secret(""), token=Secret("a b"))
+    where = dataclasses.replace(on_theirs(example("embedded")), credentials=own)
+    found = [step.id for step in cluster.build(where) if step.id.startswith("laptop/preflight")]
+    assert found == ["laptop/preflight/k3s-token"]
 
 
 def test_a_name_is_pinned_only_where_no_dns_knows_it() -> None:
