@@ -49,11 +49,16 @@ class Probe(Generic[S]):
 
 @dataclass(frozen=True)
 class Change(Generic[S]):
-    """Something to do.  `after` is the promised state; None when it is known only once done."""
+    """Something to do.  `after` is the promised state; None when it is known only once done.
+
+    `warning` is what the plan has to tell of it besides, with a `hint`: what it does to others.
+    """
 
     summary: str
     diff: str = ""
     after: S | None = None
+    warning: str = ""
+    hint: str = ""
 
 
 @dataclass(frozen=True)

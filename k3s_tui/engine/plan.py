@@ -222,7 +222,16 @@ def _judge(lookout: Lookout, one: _Ready, answer: Any, judged: dict[Step[Any], I
         return Item(step, "ok", state=answer, found=answer)
     if isinstance(found, Change):
         # The promise, not what is there now: readers plan with what will be.
-        return Item(step, "change", found.summary, found.diff, state=found.after, found=answer)
+        return Item(
+            step,
+            "change",
+            found.summary,
+            found.diff,
+            found.hint,
+            found.warning,
+            state=found.after,
+            found=answer,
+        )
     if found.warning:
         return Item(step, "ok", state=answer, found=answer, warning=found.text, hint=found.hint)
     return _as_problem(step, found, judged)

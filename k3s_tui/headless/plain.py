@@ -107,7 +107,7 @@ class PlainPrinter:
         self._say(f"{_clock(event.t)} {event.step} {verb}: {event.condition}{seen}")
 
     def _plan(self, event: events.Planned) -> None:
-        if event.warning:
+        if event.warning and event.verdict == "ok":
             self._say(f"  warning  {event.step}: {event.warning}")
             self._hint(event.hint)
         elif event.verdict != "ok" or self._verbose:
@@ -116,6 +116,8 @@ class PlainPrinter:
             )
             if event.diff:
                 self._say(indented(event.diff, "           "))
+            if event.warning:
+                self._say(f"           warning: {event.warning}")
             self._hint(event.hint)
 
     def _done(self, event: events.StepDone) -> None:

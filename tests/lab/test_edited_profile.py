@@ -304,6 +304,56 @@ def test_a_port_that_is_taken_meanwhile_is_taken_back(product: Product) -> None:
     assert event["step"] == "nginx/loadbalancer/service", event
     assert event["error"].endswith("the files of before are back, and it runs on them"), event
     assert starts(lab) == there
+
+
+def set_password(product: Product, password: str) -> None:
+    argv = product.command("secret", "set", product.profile, "datastore.password")
+    done = product.lab.run(argv, env=product.environment, stdin=password.encode())
+    assert done.returncode == 0, done
+
+
+def holders(lab: Lab, password: str) -> set[str]:
+    """The servers whose configuration has this password."""
+    secrets = "/etc/rancher/k3s/config.yaml.d/50-secrets.yaml"
+    return {name for name in SERVERS if f":{password}@" in lab.host(name).sh(f"cat {secrets}")}
+
+
+def test_another_password_of_the_database_reaches_every_server(product: Product) -> None:
+    lab, before = product.lab, starts(product.lab)
+    set_password(product, "another-password-1")
+    plan = product.plan()
+    assert plan.status == 0, plan
+    (told,) = plan.of("planned", step="postgres/datastore/role")
+    assert told["verdict"] == "change" and "set its password" in told["summary"], told
+    assert "until their own steps restart them" in told["warning"], told
+    assert "run it again" in told["hint"], told
+    done = applied(product)
+    assert {f"{name}/servers/k3s" for name in SERVERS} < done.steps("changed")
+    assert {f"{name}/verification/node" for name in (*SERVERS, AGENT)} <= done.steps("ok")
+    after = starts(lab)
+    restarted = {name for name in after if after[name] != before[name]}
+    assert restarted == {f"{name}/k3s.service" for name in SERVERS}
+    assert holders(lab, "another-password-1") == set(SERVERS)
+    assert product.run("verify", product.profile).status == 0
+    assert not applied(product).steps("changed")
+
+
+def test_a_password_that_came_half_way_is_brought_to_its_end(product: Product) -> None:
+    """PostgreSQL and the first server have it when the run ends."""
+    lab, before = product.lab, starts(product.lab)
+    set_password(product, "another-password-2")
+    done = product.apply("--only", f"{SERVERS[0]}/servers/k3s")
+    assert done.status == 0, done
+    assert "postgres/datastore/role" in done.steps("changed"), done
+    assert holders(lab, "another-password-2") == {SERVERS[0]}
+    done = applied(product)
+    assert "postgres/datastore/role" not in done.steps("changed"), done
+    assert {s for s in done.steps("changed") if s.endswith("/k3s")} == {f"{SERVERS[1]}/servers/k3s"}
+    after = starts(lab)
+    restarted = {name for name in after if after[name] != before[name]}
+    assert restarted == {f"{name}/k3s.service" for name in SERVERS}
+    assert holders(lab, "another-password-2") == set(SERVERS)
+    assert product.run("verify", product.profile).status == 0
     assert not applied(product).steps("changed")
 
 

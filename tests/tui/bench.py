@@ -46,6 +46,7 @@ class Work:
     made: Path
     script: str = ":"
     summary: str = "make it"
+    warning: str = ""
     within: Callable[[], None] | None = None
     """Called instead of the script, to fail as only a bug can."""
 
@@ -53,7 +54,7 @@ class Work:
         return Probe(f"cat {quote(str(self.made))} 2>/dev/null", bytes.decode)
 
     def diff(self, now: str) -> Change[str] | None:
-        return None if now else Change(self.summary, "+ it")
+        return None if now else Change(self.summary, "+ it", warning=self.warning)
 
     async def apply(self, on: Hands, change: Change[str]) -> None:
         if self.within is not None:

@@ -139,6 +139,16 @@ async def test_the_arrows_show_the_changes_at_once(
         await user.on(ConfirmDialog)
 
 
+async def test_what_a_change_does_to_others_is_told_with_it(folder: Path, bench: Bench) -> None:
+    step = bench.work("postgres/datastore/other", summary="make another", warning="not for long")
+    async with operator(folder, how_to(folder), (120, 40), backend=bench.backend) as user:
+        await user.at("hosts")
+        await looked(user)
+        await user.sees("make another ! not for long")
+        assert user.wizard.plan is not None
+        assert user.wizard.plan.items[step].verdict == "change"
+
+
 async def test_where_nothing_is_to_change_it_can_be_started(folder: Path, bench: Bench) -> None:
     (bench.root / "postgres-datastore-role").write_text("made")
     async with operator(folder, how_to(folder), backend=bench.backend) as user:

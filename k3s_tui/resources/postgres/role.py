@@ -42,6 +42,13 @@ commit;
 """
 
 
+_NEW_PASSWORD = (
+    "K3s servers that run keep the connections that they have; for new ones they lack the new"
+    " password until their own steps restart them, one after the other"
+)
+_HALF_WAY = "should the run stop before the last server has restarted, run it again"
+
+
 @dataclass(frozen=True)
 class RoleState:
     """`powers` are attributes beyond logging in; `limited`: it expires, or few may log in.
@@ -90,9 +97,13 @@ class Role:
         # What an operation was refused for is told by the words, in every country.
         if not now.messages:
             wrong.append("have its messages in English")
-        if now.verifier is None or not scram.matches(now.verifier, self.password):
+        other = now.verifier is None or not scram.matches(now.verifier, self.password)
+        if other:
             wrong.append("set its password")
-        return Change(f"role {self.name}: {', '.join(wrong)}") if wrong else None
+        if not wrong:
+            return None
+        told = (_NEW_PASSWORD, _HALF_WAY) if other else ("", "")
+        return Change(f"role {self.name}: {', '.join(wrong)}", warning=told[0], hint=told[1])
 
     async def apply(self, on: Hands, change: Change[RoleState]) -> None:
         verifier = scram.verifier(self.password).reveal()

@@ -232,9 +232,11 @@ class ReviewScreen(StepScreen):
             host = item.step.host.name
             if host not in nodes:
                 nodes[host] = tree.root.add(cell(host), expand=True)
-            state = "warning" if item.warning else item.verdict
+            state = "warning" if item.verdict == "ok" else item.verdict
             what = item.step.id.partition("/")[2]
             summary = item.warning or item.summary
+            if item.warning and item.summary:
+                summary = f"{item.summary} {glyphs.glyph('warning')} {item.warning}"
             nodes[host].add_leaf(cell(f"{glyphs.labelled(state)} {what}: {summary}"), data=item)
         self._list_unseen()
         self._list_weaknesses()

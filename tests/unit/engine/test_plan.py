@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from k3s_tui.core.contract import LAPTOP, Host, Probe, Problem, Step
+from k3s_tui.core.contract import LAPTOP, Change, Host, Probe, Problem, Step
 from k3s_tui.core.errors import StepFailed, UsageError
 from k3s_tui.core.events import Planned
 from k3s_tui.engine.graph import ordered, select
@@ -67,6 +69,25 @@ async def test_a_problem_without_needs_refuses_and_one_with_needs_waits(rig: Rig
     assert plan.items[warned].warning == "nothing is not there"
     planned = {event.step: event for event in rig.of(Planned)}
     assert planned["a/alone"].hint == "make it"
+
+
+async def test_a_change_may_tell_what_it_does_to_others(rig: Rig) -> None:
+    class Felt(Marker):
+        def diff(self, now: str) -> Change[str] | None:
+            found = super().diff(now)
+            return found and replace(found, warning="others notice", hint="tell them")
+
+    a = rig.host("a")
+    step = Step("a/felt", a, Felt("felt"))
+    plan = await rig.plan([step])
+    assert verdicts(plan) == {"a/felt": "change"} and not plan.refusals
+    (event,) = rig.of(Planned)
+    assert (event.warning, event.hint, event.summary) == (
+        "others notice",
+        "tell them",
+        "write felt",
+    )
+    assert (await rig.apply([step])).outcomes[step] == "changed"
 
 
 async def test_a_probe_nobody_understands_names_its_step(rig: Rig) -> None:

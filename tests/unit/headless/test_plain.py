@@ -47,6 +47,25 @@ try: upgrade it"""
     )
 
 
+def test_a_change_tells_what_it_does_and_what_it_does_to_others() -> None:
+    change = events.Planned(
+        step="postgres/datastore/role",
+        host="postgres",
+        verdict="change",
+        summary="set its password",
+        diff="+ it",
+        warning="servers lack it",
+        hint="wait",
+    )
+    assert told([change]) == (
+        """\
+  change   postgres/datastore/role: set its password
+           + it
+           warning: servers lack it
+           try: wait"""
+    )
+
+
 def test_a_plan_tells_intentions_and_not_deeds() -> None:
     done = events.RunDone(exit=0, ok=31, changed=4, skipped=2)
     last = told([PLAN[0], done])

@@ -60,6 +60,8 @@ def test_what_is_to_do(now: RoleState, words: str | None) -> None:
     else:
         assert isinstance(change, Change)
         assert words in change.summary
+        # Of a role that is there K3s may be at work with the password that it has now.
+        assert ("lack the new password" in change.warning) == ("set its password" in words)
         assert PASSWORD.reveal() not in repr(change)
 
 
