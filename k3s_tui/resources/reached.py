@@ -11,7 +11,10 @@ from k3s_tui.hosts.script import quote
 from k3s_tui.resources.k3s.cluster_ca import PATH as CLUSTER_CA
 
 _CERTIFICATE_TROUBLE = {"51", "60"}
-"""curl's exit statuses for a name that is not in the certificate, and for a chain of another CA."""
+"""curl's exit statuses for a name that is not in the certificate, and for a chain of another CA;
+newer ones have the second for both."""
+_OTHER_NAME = "subject name"
+"""What curl says of a name that is not there, whatever its TLS library; the chain holds by then."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,15 @@ printf 'said %s\\n' "$said"
     def diff(self, now: AnswerState) -> Problem | None:
         if now.status == "0" and now.body == "pong":
             return None
+        if now.status in _CERTIFICATE_TROUBLE and _OTHER_NAME in now.said:
+            return Problem(
+                f"{self.url} answers with this cluster's certificate, which does not hold that "
+                f"address: {now.said}",
+                "k3s-tui apply puts it into tls-san on every server and restarts them; if it is "
+                "missing after that, K3s goes on with a certificate that it kept: kubectl -n "
+                "kube-system delete secret k3s-serving, then on every server remove "
+                "/var/lib/rancher/k3s/server/tls/dynamic-cert.json and restart k3s",
+            )
         if now.status in _CERTIFICATE_TROUBLE:
             return Problem(
                 f"{self.url} answers with a certificate that is not this cluster's: {now.said}",

@@ -12,6 +12,7 @@ from .lab import Lab
 from .operators import changes, snapshot
 from .product import Done, Product
 
+SERVERS = ("k3s-server-1", "k3s-server-2")
 REACHED = "verification/reached-through-load-balancer"
 ANSWERS = "verification/registration-answers"
 
@@ -44,12 +45,34 @@ def test_a_cluster_behind_it(product: Product) -> None:
     before = snapshot(product.lab)
     done = product.apply()
     assert done.status == 0, done
-    servers = {"k3s-server-1", "k3s-server-2"}
-    assert {f"{name}/{what}" for name in servers for what in (REACHED, ANSWERS)} <= done.steps("ok")
+    assert {f"{name}/{what}" for name in SERVERS for what in (REACHED, ANSWERS)} <= done.steps("ok")
     assert not [change for change in changes(before, snapshot(product.lab)) if "nginx:" in change]
     again = product.apply()
     assert again.status == 0, again
     assert not again.steps("changed"), again
+
+
+def test_a_certificate_without_its_address_is_told_from_another_ca(product: Product) -> None:
+    """It passes TLS on as it should, to servers of this cluster: they lack its name."""
+    address = product.lab.addresses["nginx"]
+    for name in SERVERS:
+        product.lab.host(name).sh(f"""
+        grep -qF {address} /etc/rancher/k3s/config.yaml
+        sed -i 's/{address}/10.161.129.119/' /etc/rancher/k3s/config.yaml
+        systemctl restart k3s
+        """)
+    done = product.run("verify", product.profile, "--json")
+    assert done.status == 6, done
+    assert {f"{name}/{ANSWERS}" for name in SERVERS} == done.steps("failed"), done
+    for name in SERVERS:
+        told = failure(done, f"{name}/{ANSWERS}")
+        assert f"{address}:6443 answers with this cluster's certificate, which does not" in told
+        assert "k3s-tui apply puts it into tls-san" in told, told
+    # What it says to try does help.
+    done = product.apply()
+    assert done.status == 0, done
+    assert {f"{name}/servers/k3s" for name in SERVERS} <= done.steps("changed")
+    assert {f"{name}/{ANSWERS}" for name in SERVERS} <= done.steps("ok")
 
 
 def test_a_server_that_it_does_not_know_is_named(product: Product) -> None:
