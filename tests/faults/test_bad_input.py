@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import fnmatch
 import re
+import shutil
 import ssl
 import subprocess
 import sys
 import time
 import tomllib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from k3s_tui.core.errors import Exit, OperatorError
+from k3s_tui.engine.record import EVENTS
 from k3s_tui.hosts.known_hosts import KnownHosts
+from k3s_tui.procedure.recording import runs_folder
 from k3s_tui.profile import sshconfig
 from k3s_tui.profile.load import parse
 from tests.faults import sealed
@@ -28,6 +32,12 @@ from tests.faults.fuzzing import Target, attempt, mutated
 from tests.faults.readers import LOCK, READERS, STORE, authority, pems, readers
 from tests.faults.ssh_files import CONFIG, KEY, keys
 from tests.faults.tally import FULL, Tally, amount
+from tests.lab import paths, releases
+from tests.lab.lab import Lab
+from tests.lab.operators import edit
+from tests.lab.product import Product
+from tests.lab.test_air_gap import BINARY, write_sums
+from tests.tui.terminal import terminal
 from tests.unit.profile.documents import TEXT
 
 DOCUMENT = tomllib.loads(TEXT)
@@ -254,6 +264,114 @@ def test_the_command(targets: dict[str, Target], name: str, tmp_path: Path, tall
         assert "Traceback" not in done.stdout + done.stderr, (number, done.stderr)
         assert done.returncode == 0 or "error" in done.stderr, (number, done.stderr)
         row.survived += 1
+
+
+THEME = """\
+name = "own"
+primary = "#88aaff"
+dark = true
+[variables]
+footer-key-foreground = "#ffffff"
+"""
+
+
+def theme(cli: Cli) -> Path:
+    """A theme of the operator's, which is the one in use."""
+    own = cli.folder / "home" / ".config" / "k3s-tui"
+    (own / "themes").mkdir(parents=True)
+    (own / "wizard.toml").write_text('theme = "own"\n')
+    return own / "themes" / "own.toml"
+
+
+def recording_of_last_run(cli: Cli) -> Path:
+    """That of the profile which the wizard's first screen lists first, and offers to resume."""
+    for name in ("own.toml", "x.toml"):
+        (cli.folder / name).unlink()
+    run = runs_folder(cli.folder / "agent.toml", DOCUMENT["name"]) / "20260101T000000-0000"
+    run.mkdir(parents=True)
+    return run / EVENTS
+
+
+READ_BY_THE_WIZARD = {
+    # What is spoiled: where it lies, and what the first screen says of one that is whole or broken.
+    "theme": (theme, THEME.encode(), "k3s-tui", b"(", "theme own.toml: not valid TOML"),
+    "event recording": (recording_of_last_run, b"", "Resume agent.toml", b"(", "Open agent.toml"),
+}
+
+
+@pytest.mark.parametrize("name", READ_BY_THE_WIZARD)
+@pytest.mark.timeout(7200 if FULL else 300)
+def test_the_wizard(
+    targets: dict[str, Target],
+    name: str,
+    tmp_path: Path,
+    tally: Tally,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    place, sample, whole, broken, told = READ_BY_THE_WIZARD[name]
+    cli, target = Cli(tmp_path), targets[name]
+    file = place(cli)
+    if sample:  # those that are shipped have names that are taken
+        target = replace(target, samples=[sample])
+    else:
+        # Without its end: a run that was killed.
+        kept = [line for line in target.samples[0].splitlines(True) if b'"run-done"' not in line]
+        target = replace(target, samples=[b"".join(kept)])
+    _starts_and_ends(cli, file, target.samples[0], whole)
+    _starts_and_ends(cli, file, broken, told)
+    row = tally("P7", "spoiled files, through the command")
+    for number in range(amount(3, 60)):
+        row.injected += 1
+        _starts_and_ends(cli, file, mutated(number, target), "agent.toml")
+        row.survived += 1
+
+
+def _starts_and_ends(cli: Cli, file: Path, content: bytes, says: str) -> None:
+    file.write_bytes(content)
+    env = {
+        "HOME": str(cli.folder / "home"),
+        "XDG_STATE_HOME": str(cli.folder / "state"),
+        "TMPDIR": str(cli.folder),
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+    argv = (sys.executable, "-m", "k3s_tui")
+    with terminal(argv, cli.folder, size=(120, 40), env=env) as tty:
+        tty.until(lambda screen: says in screen and "agent.toml" in screen)
+        tty.press("C-q")
+        assert tty.exit_status() == 0, content[:2000]
+        assert tty.is_sane() and "Traceback" not in tty.screen, content[:2000]
+
+
+@pytest.mark.timeout(7200 if FULL else 900)
+def test_the_list_of_a_bundle(
+    targets: dict[str, Target], bare_hosts: Lab, tmp_path: Path, tally: Tally
+) -> None:
+    """It is read once the hosts have said what they are: which files are needed goes by that."""
+    product = Product(bare_hosts, tmp_path)
+    edit(product, 'source = "online"', 'source = "airgap"\nbundle = "bundle"')
+    assert product.init().status == 0
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    shutil.copyfile(paths.RELEASES / "install.sh", bundle / "install.sh")
+    shutil.copyfile(paths.RELEASES / releases.offered_version() / BINARY, bundle / BINARY)
+    write_sums(bundle)
+    step = "laptop/preflight/bundle"
+    assert product.plan("--only", step).status == 0
+    file = bundle / "sha256sums.txt"
+    target = replace(targets["bundle"], samples=[file.read_bytes()])
+    row = tally("P7", "spoiled files, through the command")
+    for number in range(amount(5, 60)):
+        file.write_bytes(mutated(number, target))
+        done = product.run("plan", product.profile, "--only", step)
+        row.injected += 1
+        assert done.status in (Exit.OK, Exit.REFUSED), (number, done)
+        assert "Traceback" not in done.out + done.err, (number, done)
+        assert done.status == 0 or f"error: nothing was changed: {step}: " in done.err, done
+        row.survived += 1
+    file.write_bytes(b"\0")
+    done = product.run("plan", product.profile, "--only", step)
+    assert done.status == Exit.REFUSED and "sha256sums.txt" in done.err, done
 
 
 DAMAGED = (
