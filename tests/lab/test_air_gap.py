@@ -16,7 +16,7 @@ import pytest
 from . import paths, releases
 from .lab import Lab
 from .operators import Operators, edit, lock_file, refused
-from .product import Product
+from .product import Done, Product
 from .test_interruption import running, settle
 
 NODES = ("k3s-server-1", "k3s-server-2", "k3s-agent")
@@ -73,6 +73,17 @@ def replace(path: Path, content: bytes) -> None:
 
 def asked_since(start: int) -> list[str]:
     return paths.RELEASES_LOG.read_text()[start:].splitlines()
+
+
+def sending(done: Done, step: str) -> tuple[float, float]:
+    """From when to when a file was on its way: a step begins before it has its turn, and says how
+    far it is only then.
+    """
+    (began,) = done.of("step-started", step=step)
+    (ended,) = done.of("step-done", step=step, outcome="changed")
+    first = done.of("waiting", step=step)[0]
+    assert began["t"] <= first["t"] <= ended["t"]
+    return first["t"], ended["t"]
 
 
 # -- refused before anything is touched -----------------------------------------------------------
@@ -140,6 +151,9 @@ def test_killed_while_pushing_then_a_cluster(
     # Only the rest was sent: what it says first is more than what had arrived.
     seen = [e["seen"] for e in second.of("waiting", step="k3s-agent/installation/images")]
     assert int(seen[0].split()[0]) >= 100 * arrived // (96 << 20) - 10, seen
+    # Side by side: no push of a host waits for another host's.
+    spans = [sending(second, f"{node}/installation/images") for node in NODES]
+    assert max(began for began, _ in spans) < min(ended for _, ended in spans), spans
     wanted = {n: hashlib.sha256((bundle / n).read_bytes()).hexdigest() for n in (BINARY, IMAGES)}
     for node in NODES:
         told = lab.host(node).sh(
