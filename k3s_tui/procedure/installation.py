@@ -3,13 +3,14 @@
 The install script and the binary of the pinned version are fetched by each node and compared with
 the sums that were recorded when they were first used: every host, and every later run, gets the
 same bytes or nothing.  Once there is a record, a release that was changed since is refused before
-anything is touched.  A mirror is another address of the same; what is pushed from a bundle is in
-`bundle`.
+anything is touched.  Before there is one, it is the source that says what is wanted, the release by
+its list of sums; what lies on a host already is no witness.  A mirror is another address of the
+same; what is pushed from a bundle is in `bundle`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +20,12 @@ from k3s_tui.procedure import bundle
 from k3s_tui.procedure.site import Site, host
 from k3s_tui.procedure.versions import ARCHITECTURES, BINARY_PATH, SCRIPT, binary_name
 from k3s_tui.profile.neighbours import lock_file
-from k3s_tui.resources.download import Download
+from k3s_tui.resources.download import Download, DownloadState
 from k3s_tui.resources.file import FileState
 from k3s_tui.resources.k3s.service import SCRIPT_PATH
 from k3s_tui.resources.laptop import RecordedSums
 from k3s_tui.resources.package import Packages
-from k3s_tui.resources.published import PublishedSum
+from k3s_tui.resources.published import FirstSum, FirstSumState, PublishedSum
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,15 @@ def chapter(site: Site) -> Installation:
     wanted = [(node, a) for node in site.profile.k3s_nodes for a in _artifacts(site, node)]
 
     # Who fetches an artifact of unknown sum first is whom the others are compared with.
-    first: dict[str, Step[FileState]] = {}
+    published: dict[str, Step[Any]] = {}
+    first: dict[str, Step[DownloadState]] = {}
     for node, artifact in wanted:
-        if artifact.name not in site.recorded and artifact.name not in first:
-            first[artifact.name] = _fetch(node, artifact, None, (packages[node],))
+        if artifact.name in published:
+            continue
+        asked = published[artifact.name] = _published(site, node, artifact)
+        if artifact.name not in site.recorded:
+            ensure = _as_published(artifact, asked)
+            first[artifact.name] = _fetch(node, artifact, ensure, (packages[node], asked))
     recorded = _record(site, first)
 
     fetched: dict[str, list[Step[Any]]] = {node: [] for node in packages}
@@ -80,14 +86,15 @@ def chapter(site: Site) -> Installation:
         if own is not None and own.host == host(node):
             fetched[node].append(own)
         elif artifact.name in site.recorded:
-            download = _download(artifact, site.recorded[artifact.name])
+            record = f"as recorded in {lock_file(site.profile_path).name}"
+            download = _download(artifact, site.recorded[artifact.name], record)
             fetched[node].append(_fetch(node, artifact, download, (packages[node],)))
         else:
-            compare = _like_the_first(artifact, recorded)
+            compare = _like_the_first(artifact, recorded, first[artifact.name].host.name)
             fetched[node].append(_fetch(node, artifact, compare, (packages[node], recorded)))
     return Installation(
         steps=(
-            *_published(site, wanted),
+            *published.values(),
             *packages.values(),
             *(step for steps in fetched.values() for step in steps),
             recorded,
@@ -119,38 +126,44 @@ def _artifacts(site: Site, name: str) -> Iterator[_Artifact]:
         )
 
 
-def _published(site: Site, wanted: Sequence[tuple[str, _Artifact]]) -> Iterator[Step[Any]]:
-    """Each artifact that is recorded is looked up once, by the first node that needs it."""
-    first: dict[str, tuple[str, _Artifact]] = {}
-    for node, artifact in wanted:
-        first.setdefault(artifact.name, (node, artifact))
-    for node, artifact in first.values():
+def _published(site: Site, node: str, artifact: _Artifact) -> Step[Any]:
+    """Each artifact is looked up once, by the first node that needs it."""
+    check: Check[Any] = FirstSum(artifact.url, artifact.listed_in)
+    if artifact.name in site.recorded:
         check = PublishedSum(
             f"{artifact.name} of {site.profile.k3s.version}",
             artifact.url,
             artifact.path,
-            site.recorded.get(artifact.name),
+            site.recorded[artifact.name],
             lock_file(site.profile_path).name,
             artifact.listed_in,
         )
-        yield Step(f"{node}/preflight/published-{artifact.kind}", host(node), check, within=60)
+    id = f"{node}/preflight/published-{artifact.kind}"
+    return Step(id, host(node), check, within=60)
 
 
-def _download(artifact: _Artifact, digest: str | None) -> Download:
-    return Download(artifact.url, artifact.path, digest, artifact.mode)
+def _as_published(artifact: _Artifact, asked: Step[FirstSumState]) -> Any:
+    by = f"as {artifact.listed_in} says" if artifact.listed_in else "as it was just before"
+    return lambda seen: _download(artifact, seen[asked].digest or None, by)
 
 
-def _fetch(node: str, artifact: _Artifact, ensure: Any, needs: Steps) -> Step[FileState]:
-    return Step(
-        f"{node}/installation/{artifact.kind}",
-        host(node),
-        ensure or _download(artifact, None),
-        needs,
-        within=900,
+def _download(artifact: _Artifact, digest: str | None, by: str) -> Download:
+    return Download(
+        artifact.url,
+        artifact.path,
+        digest,
+        artifact.mode,
+        wanted_by=by,
+        listed_in=artifact.listed_in,
     )
 
 
-def _record(site: Site, first: Mapping[str, Step[FileState]]) -> Step[Mapping[str, str]]:
+def _fetch(node: str, artifact: _Artifact, ensure: Any, needs: Steps) -> Step[DownloadState]:
+    id = f"{node}/installation/{artifact.kind}"
+    return Step(id, host(node), ensure, needs, within=900)
+
+
+def _record(site: Site, first: Mapping[str, Step[DownloadState]]) -> Step[Mapping[str, str]]:
     def sums(seen: Seen) -> Check[Mapping[str, str]]:
         found = {name: seen[step].digest for name, step in first.items()}
         return RecordedSums(
@@ -163,5 +176,5 @@ def _record(site: Site, first: Mapping[str, Step[FileState]]) -> Step[Mapping[st
     return Step("laptop/installation/checksums", LAPTOP, sums, tuple(first.values()))
 
 
-def _like_the_first(artifact: _Artifact, recorded: Step[Mapping[str, str]]) -> Any:
-    return lambda seen: _download(artifact, seen[recorded][artifact.name])
+def _like_the_first(artifact: _Artifact, recorded: Step[Mapping[str, str]], node: str) -> Any:
+    return lambda seen: _download(artifact, seen[recorded][artifact.name], f"as {node} has it")

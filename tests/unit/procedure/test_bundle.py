@@ -14,7 +14,7 @@ from k3s_tui.profile.bundle import Bundle, BundleFile
 from k3s_tui.profile.load import read
 from k3s_tui.profile.model import Profile
 from k3s_tui.resources.download import Download
-from k3s_tui.resources.published import PublishedSum
+from k3s_tui.resources.published import FirstSum, FirstSumState, PublishedSum
 from k3s_tui.resources.pushed import Pushed
 from tests.unit.hands import LocalHands
 from tests.unit.procedure.sites import HOW_TO, changed, site
@@ -126,7 +126,7 @@ def test_nothing_is_installed_before_it_is_pushed_and_recorded() -> None:
 def test_nothing_asks_a_release_server() -> None:
     checks = [step.ensure for step in written(AIRGAP).values()]
     assert not [c for c in [*checks, *pushes(FULL).values()] if isinstance(c, Download)]
-    assert not [c for c in checks if isinstance(c, PublishedSum)]
+    assert not [c for c in checks if isinstance(c, PublishedSum | FirstSum)]
 
 
 def whole(**recorded: str) -> BundleIsWhole:
@@ -156,29 +156,40 @@ async def test_the_check_reads_the_folder(tmp_path: Path) -> None:
     assert f"sha256sums.txt is not in {tmp_path}" in found.text
 
 
+def fetched(profile: Profile) -> dict[str, Download]:
+    """What nodes would fetch, by step; as if all that the source says were known."""
+    found: dict[str, Download] = {}
+    for id, step in written(profile).items():
+        if id.endswith(("/installation/binary", "/installation/script")):
+            states = States()
+            for need in step.needs:
+                sums = {file.name: file.sha256 for file in FULL.files}
+                states.put(need, sums if need.host is LAPTOP else FirstSumState("1" * 64))
+            check = build(step, states)
+            assert isinstance(check, Download)
+            found[id] = check
+    return found
+
+
 def test_a_mirror_is_another_address_of_the_same() -> None:
-    steps = written(MIRROR)
-    download = steps["k3s-server-1/installation/binary"].ensure
-    assert isinstance(download, Download)
-    assert download.url == "https://mirror.example/k3s/v1.36.3%2Bk3s1/k3s"
-    script = steps["k3s-server-1/installation/script"].ensure
-    assert isinstance(script, Download) and script.url == "https://mirror.example/k3s/install.sh"
-    listed = steps["k3s-server-1/preflight/published-binary"].ensure
-    assert isinstance(listed, PublishedSum)
+    found = fetched(MIRROR)
+    binary = found["k3s-server-1/installation/binary"]
+    assert binary.url == "https://mirror.example/k3s/v1.36.3%2Bk3s1/k3s"
+    script = found["k3s-server-1/installation/script"]
+    assert script.url == "https://mirror.example/k3s/install.sh"
+    listed = written(MIRROR)["k3s-server-1/preflight/published-binary"].ensure
+    assert isinstance(listed, FirstSum)
     assert listed.listed_in == "https://mirror.example/k3s/v1.36.3%2Bk3s1/sha256sum-amd64.txt"
 
 
 def test_a_mirror_with_a_script_of_its_own() -> None:
     install = {"source": "mirror", "mirror": "https://m", "script_url": "https://m/k3s-install.sh"}
-    script = written(changed(install=install))["k3s-server-1/installation/script"].ensure
-    assert isinstance(script, Download) and script.url == "https://m/k3s-install.sh"
+    script = fetched(changed(install=install))["k3s-server-1/installation/script"]
+    assert script.url == "https://m/k3s-install.sh"
 
 
 def test_ranchers_mirror_in_china_has_names_of_its_own() -> None:
     mirror = "https://rancher-mirror.rancher.cn/k3s"
-    steps = written(changed(install={"source": "mirror", "mirror": mirror}))
-    binary = steps["k3s-agent/installation/binary"].ensure
-    assert isinstance(binary, Download)
-    assert binary.url == f"{mirror}/v1.36.3-k3s1/k3s-arm64"
-    first = steps["k3s-server-1/installation/script"].ensure
-    assert isinstance(first, Download) and first.url == f"{mirror}/k3s-install.sh"
+    found = fetched(changed(install={"source": "mirror", "mirror": mirror}))
+    assert found["k3s-agent/installation/binary"].url == f"{mirror}/v1.36.3-k3s1/k3s-arm64"
+    assert found["k3s-server-1/installation/script"].url == f"{mirror}/k3s-install.sh"

@@ -31,7 +31,7 @@ from k3s_tui.resources.postgres.cluster import ClusterState
 from k3s_tui.resources.postgres.served_key import ServedKey
 from k3s_tui.resources.postgres.settings import Settings
 from k3s_tui.resources.postgres.standing import Standing
-from k3s_tui.resources.published import PublishedSum
+from k3s_tui.resources.published import FirstSum, FirstSumState, PublishedSum
 from k3s_tui.resources.service import Service, ServiceState
 from k3s_tui.resources.unmendable import Unmendable
 from k3s_tui.resources.unpinned import InDns
@@ -49,6 +49,8 @@ S1, S2, AGENT, DATASTORE, BALANCER = (
 THREE_SERVERS = with_host("k3s-server-3", HostEntry(address="10.161.129.155", roles=["server"]))
 TWO_AGENTS = with_host("k3s-agent-2", HostEntry(address="10.161.129.197", roles=["agent"]))
 STARTED = 1_900_000_000
+PUBLISHED, FIRST = "f" * 64, "e" * 64
+"""SHA-256 of a file as its source says, and as the first node has it."""
 SUMS = {"install.sh": "1" * 64, "k3s-amd64": "2" * 64}
 
 
@@ -100,8 +102,10 @@ def _promised(step: Step[Any]) -> Any:
         case "script" | "binary" | "datastore-ca" | "ca" if step.host is not LAPTOP:
             is_hash = step.id.endswith("servers/ca")
             return "c" * 64 if is_hash else FileState("file", "d" * 64, "0644", "root:root")
+        case "published-script" | "published-binary":
+            return FirstSumState(PUBLISHED)
         case "checksums":
-            return dict.fromkeys(("install.sh", "k3s-amd64", "k3s-arm64"), "e" * 64)
+            return dict.fromkeys(("install.sh", "k3s-amd64", "k3s-arm64"), FIRST)
         case "kubeconfig":
             return Secret(kubeconfig())
         case "k3s":
@@ -314,60 +318,74 @@ def test_the_load_balancer_waits_for_no_server() -> None:
 # -- what K3s is installed from -------------------------------------------------------------------
 
 
-def downloads(site: Site) -> dict[str, Download | None]:
-    """By step; None where the sum is that of another node's download."""
-    found: dict[str, Download | None] = {}
-    for step in cluster.build(site):
-        if re.fullmatch(r".*/installation/(script|binary)", step.id):
-            assert callable(step.ensure) or isinstance(step.ensure, Download)
-            found[step.id] = step.ensure if isinstance(step.ensure, Download) else None
+def downloads(site: Site) -> dict[str, Download]:
+    found: dict[str, Download] = {}
+    for id, check in Written(site).checks().items():
+        if re.fullmatch(r".*/installation/(script|binary)", id):
+            assert isinstance(check, Download), id
+            found[id] = check
     return found
 
 
 def test_the_first_use_is_by_one_node_and_compared_by_the_others() -> None:
-    found = downloads(site())
-    assert {id for id, download in found.items() if download} == {
-        f"{S1}/installation/script",
-        f"{S1}/installation/binary",
+    wanted = {id: (d.sha256, d.wanted_by) for id, d in downloads(site()).items()}
+    releases = "https://github.com/k3s-io/k3s/releases/download/v1.36.3%2Bk3s1"
+    assert wanted == {
+        f"{S1}/installation/script": (PUBLISHED, "as it was just before"),
+        f"{S1}/installation/binary": (PUBLISHED, f"as {releases}/sha256sum-amd64.txt says"),
+        **{
+            f"{name}/installation/{kind}": (FIRST, f"as {S1} has it")
+            for name in (S2, AGENT)
+            for kind in ("script", "binary")
+        },
     }
-    first = found[f"{S1}/installation/binary"]
-    assert first and first.sha256 is None
-    checks = Written(site()).checks()
-    for name in (S2, AGENT):
-        compared = checks[f"{name}/installation/binary"]
-        assert isinstance(compared, Download) and compared.sha256 == "e" * 64
+
+
+def test_a_first_use_of_which_nothing_is_known_before_asks_for_itself() -> None:
+    """There may be no curl before the packages are installed."""
+    written = Written(site())
+    asked = written[f"{S1}/preflight/published-binary"]
+    assert isinstance(asked.ensure, FirstSum)
+    step = written[f"{S1}/installation/binary"]
+    assert asked in step.needs and written[f"{S1}/installation/packages"] in step.needs
+    states = States()
+    states.put(asked, FirstSumState(why="it is not installed"))
+    download = build(step, states)
+    assert isinstance(download, Download)
+    assert download.sha256 is None and download.listed_in == asked.ensure.listed_in
 
 
 def test_each_architecture_has_a_first_use_of_its_own() -> None:
     here = site(facts={AGENT: {"arch": "aarch64"}})
     found = downloads(here)
-    assert {id for id, download in found.items() if download} == {
+    first = {id for id, download in found.items() if download.sha256 == PUBLISHED}
+    assert first == {
         f"{S1}/installation/script",
         f"{S1}/installation/binary",
         f"{AGENT}/installation/binary",
     }
     arm, amd = found[f"{AGENT}/installation/binary"], found[f"{S1}/installation/binary"]
-    assert arm and arm.url.endswith("/v1.36.3%2Bk3s1/k3s-arm64") and arm.sha256 is None
-    assert amd and amd.url.endswith("/v1.36.3%2Bk3s1/k3s")
+    assert arm.url.endswith("/v1.36.3%2Bk3s1/k3s-arm64")
+    assert arm.wanted_by.endswith("/v1.36.3%2Bk3s1/sha256sum-arm64.txt says")
+    assert amd.url.endswith("/v1.36.3%2Bk3s1/k3s")
     needs = {need.id for need in Written(here)["laptop/installation/checksums"].needs}
-    assert needs == {id for id, download in found.items() if download}
+    assert needs == first
 
 
 def test_recorded_sums_are_what_every_node_must_get() -> None:
     found = downloads(site(recorded=SUMS))
     assert len(found) == 6
     for id, download in found.items():
-        assert download, id
         name = "install.sh" if id.endswith("script") else "k3s-amd64"
         assert download.sha256 == SUMS[name]
+        assert download.wanted_by.endswith(".lock.toml")
 
 
 def test_a_new_architecture_beside_recorded_sums() -> None:
     found = downloads(site(recorded=SUMS, facts={AGENT: {"arch": "aarch64"}}))
-    assert all(found.values())
-    sums = {id: download.sha256 for id, download in found.items() if download}
-    assert sums.pop(f"{AGENT}/installation/binary") is None
-    assert None not in sums.values()
+    sums = {id: download.sha256 for id, download in found.items()}
+    assert sums.pop(f"{AGENT}/installation/binary") == PUBLISHED
+    assert set(sums.values()) == set(SUMS.values())
 
 
 def test_what_is_published_is_compared_with_the_record_before_anything() -> None:
@@ -381,8 +399,6 @@ def test_what_is_published_is_compared_with_the_record_before_anything() -> None
     arm = found[f"{AGENT}/preflight/published-binary"].ensure
     assert isinstance(arm, PublishedSum) and arm.sha256 == "3" * 64
     assert arm.listed_in.endswith("/v1.36.3%2Bk3s1/sha256sum-arm64.txt")
-    unknown = Written(site())[f"{S1}/preflight/published-binary"].ensure
-    assert isinstance(unknown, PublishedSum) and unknown.sha256 is None
 
 
 @pytest.mark.parametrize(("renew_days", "expected"), [(None, 243), (600, 600)])
