@@ -21,7 +21,7 @@ from tests.faults.tally import Row, Tally
 from tests.lab import paths, releases
 from tests.lab.lab import Lab
 from tests.lab.operators import edit, lock_file, refused, snapshot
-from tests.lab.product import Product
+from tests.lab.product import Done, Product
 from tests.lab.test_air_gap import (
     ARCH,
     BINARY,
@@ -239,6 +239,112 @@ def another(lab: Lab, folder: Path) -> Product:
     product = Product(lab, folder / "operator")
     assert product.init().status == 0
     return product
+
+
+# -- a first use of which nothing is recorded or given --------------------------------------------
+
+FIRST_USE = ("k3s-server-1/installation/*", "k3s-server-2/installation/*", "laptop/*/checksums")
+PATHS = {"script": "/var/lib/k3s-tui/install.sh", "binary": "/usr/local/bin/k3s"}
+LEFT = f"""
+mkdir -p /var/lib/k3s-tui
+printf '#!/bin/sh\\n: >{MARK}\\n' >{PATHS["script"]}
+head -c 4096 /bin/sh >{PATHS["binary"]}
+chmod 755 {PATHS["script"]} {PATHS["binary"]}
+"""
+"""What an uninstalled cluster, or a download that was cut off, has left on a host."""
+
+
+def used(product: Product, *steps: str) -> Done:
+    return product.apply(*(f"--only={step}" for step in steps or FIRST_USE))
+
+
+def genuine() -> dict[str, str]:
+    return {
+        "install.sh": hashlib.sha256(script().read_bytes()).hexdigest(),
+        f"k3s-{ARCHITECTURE}": hashlib.sha256(binary().read_bytes()).hexdigest(),
+    }
+
+
+def there(lab: Lab, name: str) -> list[str]:
+    """The SHA-256 of script and binary on a host."""
+    asked = f"sha256sum {PATHS['script']} {PATHS['binary']} 2>/dev/null | cut -d ' ' -f 1"
+    return lab.host(name).sh(asked).split()
+
+
+@contextmanager
+def offered(file: Path, content: bytes | None) -> Iterator[None]:
+    """The release server has another content for that file, or no such file at all."""
+    kept = file.read_bytes()
+    try:
+        file.unlink() if content is None else file.write_bytes(content)
+        yield
+    finally:
+        file.write_bytes(kept)
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["with its list", "without a list"])
+def test_at_first_use_what_is_there_already_is_no_witness(
+    bare_hosts: Lab, tmp_path: Path, row: Row, listed: bool
+) -> None:
+    """It would be recorded, and what the server gives the other nodes would be called wrong."""
+    bare_hosts.fresh("k3s-server-1", "k3s-server-2")
+    bare_hosts.host("k3s-server-1").sh(LEFT)
+    product = another(bare_hosts, tmp_path)
+    old = there(bare_hosts, "k3s-server-1")
+    row.injected += 1
+    with (
+        offered(sums(), sums().read_bytes() if listed else None),
+        hosts_watched(bare_hosts, tmp_path) as started,
+    ):
+        done = used(product)
+    assert done.status == 0, done
+    for kind, before in zip(("script", "binary"), old, strict=True):
+        (told,) = done.of("planned", step=f"k3s-server-1/installation/{kind}")
+        assert told["verdict"] == "change", told
+        why = before if listed or kind == "script" else "nothing says that what is there came"
+        assert why in told["summary"], told
+    recorded = tomllib.loads(lock_file(product).read_text())["install"]["sha256"]
+    assert recorded == genuine()
+    for name in NODES:
+        assert there(bare_hosts, name) == list(genuine().values()), name
+    (asked,) = done.of("planned", step="k3s-server-1/preflight/published-binary")
+    assert ("is taken unchecked" in asked["warning"]) != listed, asked
+    assert not [command for command in ran(started) if "install.sh" in command]
+    no_mark(bare_hosts)
+    again = used(product)
+    assert (again.status, again.steps("changed")) == (0, set()), again
+    row.survived += 1
+
+
+def test_at_first_use_a_binary_that_contradicts_its_list(
+    bare_hosts: Lab, tmp_path: Path, row: Row
+) -> None:
+    """A proxy answers with a page of its own: it gets no name, and its sum no place."""
+    bare_hosts.fresh("k3s-server-1", "k3s-server-2")
+    product = another(bare_hosts, tmp_path)
+    row.injected += 1
+    with offered(binary(), TAMPERED), hosts_watched(bare_hosts, tmp_path) as started:
+        done = used(product)
+    assert done.status == 1, done
+    assert done.steps("failed") == {"k3s-server-1/installation/binary"}, done
+    (failed,) = done.of("step-done", outcome="failed")
+    for said in (
+        hashlib.sha256(TAMPERED).hexdigest(),
+        genuine()[f"k3s-{ARCHITECTURE}"],
+        f"/{binary().name} gave",
+        f"/{sums().name} says",
+    ):
+        assert said in failed["error"], failed
+    assert any(command.startswith("curl ") for command in started.commands)
+    assert not ran(started), ran(started)
+    no_mark(bare_hosts)
+    assert "install" not in tomllib.loads(lock_file(product).read_text())
+    assert there(bare_hosts, "k3s-server-1") == [genuine()["install.sh"]]
+    # The next, healthy run is not refused for it.
+    done = used(product)
+    assert done.status == 0, done
+    assert tomllib.loads(lock_file(product).read_text())["install"]["sha256"] == genuine()
+    row.survived += 1
 
 
 # -- a release server -----------------------------------------------------------------------------
