@@ -347,6 +347,18 @@ def test_at_first_use_a_binary_that_contradicts_its_list(
     row.survived += 1
 
 
+def test_at_first_use_a_portal_that_answers_for_the_list(
+    bare_hosts: Lab, tmp_path: Path, row: Row
+) -> None:
+    product = another(bare_hosts, tmp_path)
+    row.injected += 1
+    with offered(sums(), b"<html>Please log in to this network.</html>"):
+        done = refused(product, 5, "nothing was changed", f"{sums().name} gives names no SHA-256")
+    (told,) = done.of("planned", verdict="problem")
+    assert told["step"] == "k3s-server-1/preflight/published-binary", told
+    row.survived += 1
+
+
 # -- a release server -----------------------------------------------------------------------------
 
 

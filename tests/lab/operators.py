@@ -41,7 +41,8 @@ def refused(product: Product, exit: int, *says: str) -> Done:
     before = snapshot(product.lab)
     done = product.apply()
     assert done.status == exit, done
-    assert not changes(before, snapshot(product.lab)), done
+    touched = changes(before, snapshot(product.lab))
+    assert not touched, (touched, done)
     messages = [line for line in done.err.splitlines() if line.startswith("error: ")]
     assert len(messages) == 1, done
     assert "\ntry: " in done.err, done
