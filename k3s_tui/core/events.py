@@ -8,7 +8,7 @@ is committed as `docs/reference/events.schema.json`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
@@ -18,11 +18,15 @@ SCHEMA = 1
 Outcome = Literal["ok", "changed", "failed", "skipped", "cancelled"]
 
 
+_YEAR_10000 = 253_402_300_800
+"""What no calendar shows any more; a recording may be torn or written by anybody."""
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=False):
     """`seq` counts from 1 within a run; `t` is seconds since the epoch.  The recorder sets both."""
 
     seq: int = 0
-    t: float = 0.0
+    t: Annotated[float, msgspec.Meta(ge=0, lt=_YEAR_10000)] = 0.0
 
 
 class RunStarted(Event, frozen=True, kw_only=True, tag="run-started"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,17 @@ async def test_a_run_in_another_terminal_is_said_to_be_one(folder: Path) -> None
             await user.on(WelcomeScreen)
             await user.sees("a run is under way since 20")
             assert not [choice for choice in choices(user) if "Resume" in choice]
+
+
+async def test_a_time_that_no_calendar_has_is_no_time(folder: Path) -> None:
+    path = how_to(folder)
+    record(path, BEGUN)
+    (events,) = runs_folder(path, "how-to").rglob("events.jsonl")
+    events.write_text(re.sub(r'"t":[^,]+', '"t":1e300', events.read_text()))
+    with lock_profile(lock_of(path, "how-to")):
+        async with operator(folder, size=(120, 24)) as user:
+            await user.on(WelcomeScreen)
+            await user.sees("Open how-to.toml  (5 hosts)")
 
 
 async def test_a_verification_leaves_nothing_to_resume(folder: Path) -> None:
