@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from k3s_tui.core.contract import Change, Hands, Probe, Problem
+from k3s_tui.core.errors import StepFailed
 from k3s_tui.resources.postgres.psql import AS_POSTGRES, Psql, answer, field, fields
 
 OLDEST = 13
@@ -32,6 +33,12 @@ select json_build_object(
     'port', current_setting('port')::int,
     'standby', pg_is_in_recovery());
 """
+
+# We never remove a data folder: that it has served nobody is for its operator to know.
+_HALF_MADE = (
+    "see why in its log. If the power went while it was being made and it has never served"
+    " anybody, it never will: remove it (Debian: pg_dropcluster VERSION main), then run again"
+)
 
 # A cluster that runs is asked which unit it runs in: an administrator may have made his own.
 # What only the umbrella starts (Debian's postgresql.service) is as enabled as the umbrella.
@@ -125,7 +132,7 @@ class Cluster:
 
     async def apply(self, on: Hands, change: Change[ClusterState]) -> None:
         make = f'if [ -z "$(on_disk)" ]; then\n(\n{self.initdb}\n) || exit 1\nfi\n'
-        await on.sh(
+        script = (
             f"{AS_POSTGRES}{_UNIT}{self._on_disk()}{make if self.initdb else ''}"
             f"unit=$(\n{self.unit}\n)\n"
             'if [ "$(enabled "$unit")" != yes ]; then systemctl enable "$unit" || exit 1; fi\n'
@@ -134,6 +141,11 @@ class Cluster:
             '    journalctl -u "$unit" -n 20 --no-pager >&2\n'
             '    echo "PostgreSQL does not take connections" >&2\n    exit 1\n}\n'
         )
+        try:
+            await on.sh(script)
+        except StepFailed as failed:
+            failed.hint = failed.hint or _HALF_MADE
+            raise
 
     def _on_disk(self) -> str:
         """Defines `on_disk`, which prints the version of each data folder that exists."""

@@ -167,4 +167,5 @@ async def test_one_that_does_not_start_says_why(
     with pytest.raises(StepFailed) as failed:
         await Cluster(Psql()).apply(every_shell, Change(""))
     assert "does not take connections" in failed.value.text
+    assert "has never served anybody" in failed.value.hint
     assert "FATAL: could not create any TCP/IP sockets" in failed.value.tail
