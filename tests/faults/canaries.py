@@ -42,17 +42,27 @@ class Canary:
 
     @classmethod
     def of_pem(cls, name: str, pem: str) -> Canary:
-        """A private key: by its text, and by the key's own bytes."""
+        """A private key: by its number, and by what its text says of nothing but that.
+
+        The rest of the text is the public key's, which stands in certificates; in some of them, by
+        the length of their serial number, in the very same letters.
+        """
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric import ec
 
         key = serialization.load_pem_private_key(pem.encode(), None)
         assert isinstance(key, ec.EllipticCurvePrivateKey)
         number = key.private_numbers().private_value.to_bytes(32, "big")
-        # The first line is the same in every key of this kind.
-        lines = pem.encode().splitlines()[2:-1]
-        text = [piece for line in lines for piece in cls.of(name, line).pieces]
-        return cls(name, (*text, *cls.of(name, number).pieces))
+        lines = pem.encode().splitlines()[1:-1]
+        at = base64.b64decode(b"".join(lines)).index(number)
+        start, end = -(-at * 4 // 3), (at + len(number)) * 4 // 3
+        pieces = [*cls.of(name, number).pieces]
+        for line in lines:
+            part = line[max(0, start) : max(0, end)]
+            if len(part) >= _PIECE:
+                pieces += cls.of(name, part).pieces
+            start, end = start - len(line), end - len(line)
+        return cls(name, tuple(pieces))
 
     def forms(self) -> Iterator[bytes]:
         """Everything that is looked for; none holds a line break or a NUL."""

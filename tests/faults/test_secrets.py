@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import html
 import os
 import re
@@ -17,7 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
+from k3s_tui.pki.authority import Authority
 from tests.faults import haunted as h
 from tests.faults.canaries import Canary, Nest, strange, word
 from tests.faults.haunted import Haunted
@@ -234,6 +237,18 @@ def test_no_secret_is_in_a_journal(haunted: Haunted, row: Row, name: str) -> Non
     clean(row, haunted.nest.within(journal))
     # Also last, so that the count of a row is complete.
     row.survived = row.injected
+
+
+def test_a_public_key_is_no_secret() -> None:
+    """Wherever it lies in a certificate; the private key is found, its text in base64, too."""
+    pem = Authority.create("any", 30, datetime.datetime.now(datetime.UTC)).key.reveal()
+    nest = Nest([Canary.of_pem("key", pem)])
+    public = serialization.load_pem_private_key(pem.encode(), None).public_key()
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    known = public.public_bytes(serialization.Encoding.DER, form)
+    for lead in range(3):
+        assert not nest.within(base64.b64encode(b"x" * lead + known))
+    assert nest.within(pem) and nest.within(base64.b64encode(pem.encode()))
 
 
 def test_the_search_finds_a_secret_in_every_form(
