@@ -15,7 +15,7 @@ from k3s_tui.procedure import report
 from k3s_tui.profile.store import CA_KEY, Store
 from tests.faults.canaries import Canary, Nest, word
 from tests.faults.execs import Started, of_pid_namespace, watched
-from tests.faults.tally import FULL
+from tests.faults.tally import FULL, Row
 from tests.lab.containers import Container
 from tests.lab.lab import Lab
 from tests.lab.product import Done, Product
@@ -139,12 +139,19 @@ def haunt(lab: Lab, folder: Path) -> Iterator[Haunted]:
             Canary.of_pem(CA_KEY, ca_key),
         ]
     )
-    inits = [host.init for host in lab.containers.values()]
-    pids = [pid for init in inits if init for pid in of_pid_namespace(init)]
-    with watched(folder.parent / f"{folder.name}-started", pids) as started:
+    with hosts_watched(lab, folder) as started:
         haunted = Haunted(product, nest, {**given, CA_KEY: ca_key}, started)
         _runs(haunted)
         yield haunted
+
+
+@contextmanager
+def hosts_watched(lab: Lab, folder: Path) -> Iterator[Started]:
+    """Every program that the hosts start meanwhile, written down beside the operator's folder."""
+    inits = [host.init for host in lab.containers.values()]
+    pids = [pid for init in inits if init for pid in of_pid_namespace(init)]
+    with watched(folder.parent / f"{folder.name}-started", pids) as started:
+        yield started
 
 
 def _runs(haunted: Haunted) -> None:
@@ -220,6 +227,21 @@ def _wizard(haunted: Haunted) -> Path:
 def record(tty: Terminal, target: Path) -> None:
     """Write down all that the terminal is sent from now on."""
     tty._tmux("pipe-pane", f"cat >>{target}")
+
+
+def clean(row: Row, found: object) -> None:
+    """Nothing was found, or the tally says so."""
+    if found:
+        row.canaries += 1
+    assert not found, found
+
+
+def files_of_laptop(folder: Path, nest: Nest) -> Found:
+    """Files of an operator's folder that hold a canary, by their paths in it."""
+    return {
+        str(path.relative_to(folder)): (names, stat.S_IMODE(path.stat().st_mode))
+        for path, names in nest.below(folder).items()
+    }
 
 
 def files_of(host: Container, nest: Nest) -> Found:

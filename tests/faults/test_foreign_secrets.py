@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import secrets
-import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -16,8 +15,15 @@ from k3s_tui.core.secret import Redactor
 from k3s_tui.pki.authority import Authority
 from k3s_tui.procedure import report
 from tests.faults.canaries import Canary, Nest, strange, word
-from tests.faults.execs import Started, of_pid_namespace, watched
-from tests.faults.haunted import SECRETS_FILE, files_of, record
+from tests.faults.execs import Started
+from tests.faults.haunted import (
+    SECRETS_FILE,
+    clean,
+    files_of,
+    files_of_laptop,
+    hosts_watched,
+    record,
+)
 from tests.faults.tally import Row, Tally
 from tests.lab import handmade
 from tests.lab.lab import Lab
@@ -147,10 +153,8 @@ def hunted(
     assert product.init().status == 0
     row = tally("P8", f"a canary for each secret of {request.param}")
     nest = Nest([Canary.of(name, core) for name, core in site.secrets.items()])
-    inits = [host.init for host in lab.containers.values()]
-    pids = [pid for init in inits if init for pid in of_pid_namespace(init)]
     runs = {}
-    with watched(product.folder.parent / "started", pids) as started:
+    with hosts_watched(lab, product.folder) as started:
         right = (product.folder / site.wrong).read_text()
         (product.folder / site.wrong).write_text(f"not this {secrets.token_hex(4)}\n")
         runs["refused"] = product.apply()
@@ -179,12 +183,6 @@ def looked_at(product: Product) -> bytes:
     return captured.read_bytes()
 
 
-def clean(row: Row, found: object) -> None:
-    """Nothing was found, or the tally says so."""
-    row.canaries += bool(found)
-    assert not found, found
-
-
 def test_the_runs_ended_as_they_should(hunted: Hunted) -> None:
     statuses = {name: done.status for name, done in hunted.runs.items()}
     assert statuses == {"refused": hunted.site.refused, "apply": 0, "verify": 0}
@@ -202,10 +200,7 @@ def test_no_secret_is_in_another_file_of_the_laptop(hunted: Hunted) -> None:
     events = max(hunted.product.recordings(), key=lambda path: path.stat().st_mtime)
     packed = report.save(events, hunted.product.profile, Redactor())
     clean(hunted.row, hunted.nest.in_archive(packed.read_bytes()))
-    found = {
-        str(path.relative_to(folder)): (names, stat.S_IMODE(path.stat().st_mode))
-        for path, names in hunted.nest.below(folder).items()
-    }
+    found = files_of_laptop(folder, hunted.nest)
     clean(hunted.row, strange(found, hunted.site.laptop))
     assert found.keys() == hunted.site.laptop.keys()
 

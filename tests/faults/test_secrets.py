@@ -9,7 +9,6 @@ import os
 import re
 import shlex
 import signal
-import stat
 import subprocess
 import sys
 import tarfile
@@ -23,7 +22,7 @@ from cryptography.hazmat.primitives import serialization
 from k3s_tui.pki.authority import Authority
 from tests.faults import haunted as h
 from tests.faults.canaries import Canary, Nest, strange, word
-from tests.faults.haunted import Haunted
+from tests.faults.haunted import Haunted, clean
 from tests.faults.tally import FULL, Row, Tally
 from tests.lab import paths
 from tests.lab.lab import Lab
@@ -60,13 +59,6 @@ def row(haunted: Haunted, tally: Tally) -> Row:
     row = tally("P8", "a canary for each secret, in every run and place")
     row.injected = len(haunted.values)
     return row
-
-
-def clean(row: Row, found: object) -> None:
-    """Nothing was found, or the tally says so."""
-    if found:
-        row.canaries += 1
-    assert not found, found
 
 
 def test_the_runs_ended_as_they_should(haunted: Haunted) -> None:
@@ -153,11 +145,7 @@ def test_no_secret_is_in_a_file_of_the_laptop(haunted: Haunted, row: Row) -> Non
     """Recordings, logs, events, profile, lock file, drafts, reports, temporary and core files."""
     folder = haunted.product.folder
     assert list(folder.rglob("events.jsonl")) and haunted.report.is_file()
-    found = haunted.nest.below(folder)
-    named = {
-        str(path.relative_to(folder)): (names, stat.S_IMODE(path.stat().st_mode))
-        for path, names in found.items()
-    }
+    named = h.files_of_laptop(folder, haunted.nest)
     clean(row, strange(named, LAPTOP))
     assert named.keys() == LAPTOP.keys()
     clean(row, haunted.nest.below(Path("/var/tmp"), Path("/dev/shm"), Path("/var/crash")))
